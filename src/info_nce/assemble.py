@@ -1,0 +1,119 @@
+"""From embeddings and settings to a score matrix: prepare both sides, fold in the temperature, find the suspects."""
+
+# N queries, M keys, H keys in a list of one query's own, D features
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from info_nce.checks import ArgumentError, fail
+from info_nce.engines import Engine
+from info_nce.pairing import Cells, Nowhere
+from info_nce.scores import ScoreMatrix, Suspects, compute_dtype
+from info_nce.similarity import Cosine, InnerProduct, Similarity
+from info_nce.statistics import Maximum
+
+__all__ = ["assemble", "given_logits", "leave_out_suspects"]
+
+
+def assemble(
+    query: Tensor,
+    key: Tensor,
+    similarity: Similarity,
+    scale: float | Tensor,
+    *,
+    positives: Cells | None = None,
+    out: Cells | None = None,
+    offset: Tensor | None = None,
+    lookup: Tensor | None = None,
+) -> ScoreMatrix:
+    """Build the matrix of `scale * similarity(query, key) + offset`.
+
+    An inner product's scale is folded into the queries, so that its gradient, like that of the normalisation or of a
+    bilinear map, is autograd's on O(N + M) numbers and no engine ever sees it.
+    """
+    dtype = compute_dtype(query.dtype)
+    query, key = query.to(dtype), key.to(dtype)
+    scale = scale if isinstance(scale, Tensor) else torch.tensor(scale, dtype=dtype, device=query.device)
+    positives, out = positives or Nowhere(), out or Nowhere()
+    if isinstance(similarity, InnerProduct):
+        query, key = similarity.factors(query, key)
+        query = query * (scale[:, None] if scale.dim() else scale)
+        return ScoreMatrix(query, key, offset, positives, out, lookup=lookup)
+    parameters = dict(similarity.named_parameters())
+    matrix = ScoreMatrix(query, key, offset, positives, out, None, lookup, similarity, scale, parameters)
+    _refuse_hidden_tensors(matrix)
+    return matrix
+
+
+def given_logits(logits: Tensor, positives: Cells) -> ScoreMatrix:
+    """Build the matrix of logits that are known already, (N, H): candidates with one feature, their logit."""
+    logits = logits.to(compute_dtype(logits.dtype))
+    return ScoreMatrix(torch.ones_like(logits[:, :1]), logits[..., None], positives=positives)
+
+
+def _refuse_hidden_tensors(matrix: ScoreMatrix) -> None:
+    """A tensor that the similarity uses without owning it would silently get no gradient on a tiled engine."""
+    one = slice(0, matrix.row_unit), slice(0, 1)
+    with torch.enable_grad():
+        pieces = {name: operand.take(*one).detach() for name, operand in matrix.operands().items()}
+        if matrix.logits(pieces).requires_grad:
+            fail(
+                ArgumentError,
+                f"{type(matrix.similarity).__name__} depends on a tensor that needs a gradient and is not its parameter.",
+                got="a similarity with a hidden tensor (a closure or a plain attribute)",
+                expected="every trained tensor as an nn.Parameter or a submodule of the similarity",
+                hint="self.weight = nn.Parameter(...) in its __init__",
+            )
+
+
+@torch.no_grad()
+def leave_out_suspects(
+    matrices: Sequence[ScoreMatrix],
+    engine: Engine,
+    *,
+    margin: float | None,
+    scale: float | Tensor = 1.0,
+    guide: Sequence[tuple[Tensor, Tensor]] | None = None,
+    symmetric: bool = False,
+) -> list[ScoreMatrix]:
+    """Leave out the negatives whose similarity is above that of the query's best positive plus a margin.
+
+    Args:
+        matrices: all candidates of the same queries.
+        engine: finds the best positives.
+        margin: in units of similarity; None, without a guide, leaves nobody out.
+        scale: what the matrices' similarities were multiplied with.
+        guide: embeddings (query, key) of another model, one pair per matrix, whose cosine decides instead.
+        symmetric: find the limits of the keys as well.
+    """
+    if margin is None and guide is None:
+        return list(matrices)
+    if guide is None:
+        judges = [_plain(matrix) for matrix in matrices]
+        allowance = (margin or 0.0) * scale
+    else:
+        judges = [
+            replace(assemble(q.detach(), k.detach(), Cosine(), 1.0, lookup=m.lookup), positives=m.positives)
+            for m, (q, k) in zip(matrices, guide, strict=True)
+        ]
+        allowance = margin or 0.0
+    best = {"best": Maximum("positives")}
+    column_limit = None
+    if symmetric:
+        rows, columns = engine.totals_both(judges[0], best)
+        row_limit, column_limit = rows["best"] + allowance, columns["best"] + allowance
+    else:
+        row_limit = engine.totals([judge.positives_alone() for judge in judges], best)["best"] + allowance
+    return [
+        replace(matrix, suspects=Suspects(row_limit, column_limit, judge if guide is not None else None))
+        for matrix, judge in zip(matrices, judges, strict=True)
+    ]
+
+
+def _plain(matrix: ScoreMatrix) -> ScoreMatrix:
+    """The matrix without offsets or history: similarity times scale."""
+    bare = replace(matrix, offset=None, suspects=None)
+    return bare.with_tensors({name: operand.tensor.detach() for name, operand in bare.operands().items()})

@@ -1,0 +1,83 @@
+"""How totals are computed: the problem is a score matrix, the way to solve it is an engine."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from functools import reduce
+
+import torch
+from torch import Tensor
+
+from info_nce.scores import COLUMNS, ROWS, ScoreMatrix
+from info_nce.statistics import Statistic
+
+__all__ = ["Engine", "Totals", "sweep"]
+
+Statistics = Mapping[str, Statistic]
+Totals = dict[str, Tensor]
+
+
+class Engine(ABC):
+    """Computes statistics of score matrices. Law: every engine gives the totals and gradients that `Dense` gives."""
+
+    @abstractmethod
+    def tiles(self, matrix: ScoreMatrix) -> Iterator[tuple[slice, slice]]:
+        """In which parts to compute the matrix, row by row of tiles."""
+
+    @abstractmethod
+    def _totals(
+        self, matrices: Sequence[ScoreMatrix], statistics: Statistics, directions: tuple[int, ...]
+    ) -> tuple[Totals, ...]: ...
+
+    def totals(self, matrices: Sequence[ScoreMatrix], statistics: Statistics) -> Totals:
+        """The statistics of each query over its candidates in all matrices together: {name: (N)}."""
+        return self._totals(matrices, statistics, (ROWS,))[0]
+
+    def totals_both(self, matrix: ScoreMatrix, statistics: Statistics) -> tuple[Totals, Totals]:
+        """The statistics of each query over the keys, and of each key over the queries, in one sweep."""
+        rows, columns = self._totals([matrix], statistics, (ROWS, COLUMNS))
+        return rows, columns
+
+    @torch.no_grad()
+    def hardest(self, matrix: ScoreMatrix, count: int) -> tuple[Tensor, Tensor]:
+        """The `count` negatives of each query with the largest logits: (values, columns), each (N, count).
+
+        Where a query has fewer negatives, the values left over are -inf.
+        """
+        chunks: dict[int, tuple[Tensor, Tensor]] = {}
+        for rows, columns in self.tiles(matrix):
+            values = matrix.tile(rows, columns).of("negatives", ROWS, float("-inf"))
+            index = torch.arange(columns.start, columns.stop, device=values.device).expand_as(values)
+            if rows.start in chunks:
+                before = chunks[rows.start]
+                values, index = torch.cat([before[0], values], 1), torch.cat([before[1], index], 1)
+            top, where = values.topk(min(count, values.shape[1]), dim=1)
+            chunks[rows.start] = top, index.gather(1, where)
+        return torch.cat([v for v, _ in chunks.values()]), torch.cat([i for _, i in chunks.values()])
+
+    def explain(self, rows: int, columns: int, dtype: torch.dtype = torch.float32) -> str:  # noqa: ARG002 - for Auto
+        """Say in one line what this engine would do with a matrix of this size, and why."""
+        return f"{self!r}: chosen by the caller"
+
+
+def sweep(
+    engine: Engine, matrices: Sequence[ScoreMatrix], statistics: Statistics, directions: tuple[int, ...]
+) -> tuple[Totals, ...]:
+    """Visit every tile once and merge its totals: over the tiles of a line, then over the matrices."""
+    found: list[list[Totals]] = [[] for _ in directions]
+    for matrix in matrices:
+        lines: list[dict[int, Totals]] = [{} for _ in directions]
+        for rows, columns in engine.tiles(matrix):
+            tile = matrix.tile(rows, columns)
+            for line, dim in zip(lines, directions, strict=True):
+                start = rows.start if dim == ROWS else columns.start
+                part = {name: statistic.of(tile, dim) for name, statistic in statistics.items()}
+                line[start] = merged(statistics, line[start], part) if start in line else part
+        for line, results in zip(lines, found, strict=True):
+            ordered = [line[start] for start in sorted(line)]
+            results.append({name: torch.cat([part[name] for part in ordered]) for name in statistics})
+    return tuple(reduce(lambda one, other: merged(statistics, one, other), results) for results in found)
+
+
+def merged(statistics: Statistics, one: Totals, other: Totals) -> Totals:
+    """The totals over two parts."""
+    return {name: statistic.merge(one[name], other[name]) for name, statistic in statistics.items()}

@@ -1,0 +1,41 @@
+"""The losses as functions, with the same arguments as their modules."""
+
+from info_nce.losses import (
+    cpc,
+    dcl,
+    dclw,
+    debiased_info_nce,
+    draw_distractors,
+    hard_negative_info_nce,
+    info_nce,
+    moco,
+    nce,
+    nt_xent,
+    retrieval_info_nce,
+    robust_info_nce,
+    sigmoid_loss,
+    sup_con,
+    symmetric_info_nce,
+    wav2vec2_contrastive,
+    without_positive,
+)
+
+__all__ = [
+    "cpc",
+    "dcl",
+    "dclw",
+    "debiased_info_nce",
+    "draw_distractors",
+    "hard_negative_info_nce",
+    "info_nce",
+    "moco",
+    "nce",
+    "nt_xent",
+    "retrieval_info_nce",
+    "robust_info_nce",
+    "sigmoid_loss",
+    "sup_con",
+    "symmetric_info_nce",
+    "wav2vec2_contrastive",
+    "without_positive",
+]

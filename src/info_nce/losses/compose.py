@@ -1,0 +1,180 @@
+"""What the losses do alike: check pairs and views, build their matrix, apply the shared options."""
+
+# N items, V views, D features
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from info_nce.assemble import assemble, leave_out_suspects
+from info_nce.checks import (
+    ArgumentError,
+    ShapeError,
+    check_embeddings,
+    check_not_empty,
+    check_rows,
+    check_same_features,
+    fail,
+    shapes,
+)
+from info_nce.contrast import Reduction, contrast
+from info_nce.losses.options import Options
+from info_nce.objectives import Objective
+from info_nce.pairing import Cells, pairs, views
+from info_nce.scores import ScoreMatrix, compute_dtype
+from info_nce.similarity import Bilinear, InnerProduct, Similarity
+from info_nce.temperature import logit_scale
+
+__all__ = ["check_pairs", "check_views", "check_with_negatives", "guides", "loss_of", "negative_log", "pair_matrix", "self_matrix", "view_guides", "view_matrix"]
+
+_DROP_LAST = "drop_last=True in the loader, or pass unpaired keys as negative_keys of info_nce"
+
+
+def check_pairs(query: Tensor, key: Tensor, similarity: Similarity, names: tuple[str, str]) -> None:
+    """Refuse what is not one key for each query."""
+    tensors = dict(zip(names, (query, key), strict=True))
+    check_embeddings(tensors)
+    check_not_empty(**tensors)
+    if len(key) != len(query):
+        fail(
+            ShapeError,
+            f"{names[0]} and {names[1]} must have the same number of samples: one key for each query.",
+            got=shapes(**tensors),
+            expected=f"{names[1]} {(len(query), key.shape[1])}",
+            hint=_DROP_LAST,
+        )
+    if _may_differ(similarity):
+        return
+    check_same_features(tensors)
+
+
+def _may_differ(similarity: Similarity) -> bool:
+    """Whether query and key may have different widths: a bilinear map, or a measure of the user's own."""
+    return isinstance(similarity, Bilinear) or not isinstance(similarity, InnerProduct)
+
+
+def check_views(given: Sequence[Tensor], least: int = 2) -> None:
+    """Refuse what is not two or more views of the same items."""
+    if len(given) < least:
+        fail(
+            ShapeError,
+            f"At least {least} views are needed.",
+            got=f"{len(given)} view",
+            expected="loss(view1, view2), each (items, features)",
+            hint="cut a stacked batch with views_from_stacked, an interleaved one with views_from_interleaved",
+        )
+    named = {f"view{i + 1}": view for i, view in enumerate(given)}
+    check_embeddings(named)
+    check_not_empty(**named)
+    check_same_features(named)
+    for name, view in named.items():
+        check_rows(name, view, len(given[0]), "view1", hint="row i of every view must show the same item i")
+
+
+def check_with_negatives(view1: Tensor) -> None:
+    """Refuse a single item, which has no candidate but its own views."""
+    if len(view1) < 2:
+        fail(
+            ShapeError,
+            "A single item has no negatives.",
+            got=shapes(view1=view1),
+            expected="at least two items",
+            hint="a larger batch",
+        )
+
+
+def negative_log(log_q: object, shape: tuple[int, ...], like: Tensor) -> Tensor | None:
+    """What is added to the logits of candidates sampled with probability q: -log q."""
+    if log_q is None:
+        return None
+    if not isinstance(log_q, Tensor) or tuple(log_q.shape) != shape or not log_q.is_floating_point():
+        got = f"a tensor {tuple(log_q.shape)} of {log_q.dtype}" if isinstance(log_q, Tensor) else repr(log_q)
+        fail(
+            ShapeError,
+            "log_q must hold one log-probability per candidate.",
+            got=f"log_q: {got}",
+            expected=f"a floating-point tensor {shape}",
+            hint="log of the relative frequency with which the sampler draws each candidate",
+        )
+    return -log_q.to(like.device, compute_dtype(like.dtype))
+
+
+def pair_matrix(query: Tensor, key: Tensor, scale: float | Tensor, options: Options) -> ScoreMatrix:
+    """Query i against all keys; key i is its positive."""
+    ids = options.checked_ids((len(query),), query.device)
+    positives, out = pairs(len(query), ids, options.same_id, query.device)
+    offset = negative_log(options.log_q, (len(key),), query)
+    return assemble(query, key, options.similarity, scale, positives=positives, out=out, offset=offset)
+
+
+def view_matrix(given: Sequence[Tensor], temperature: float | Tensor, options: Options) -> tuple[ScoreMatrix, float | Tensor]:
+    """All views against all views, in the order view 1, view 2, ...
+
+    Returns:
+        the matrix, and the factor on its similarities.
+    """
+    count, items = len(given), len(given[0])
+    every = torch.cat(list(given))
+    scale = logit_scale(temperature, len(every), like=every, per=items)
+    ids = options.checked_ids((items,), every.device)
+    positives, out = views(count, items, ids, options.same_id, every.device)
+    return self_matrix(every, scale, options, positives, out), scale
+
+
+def self_matrix(every: Tensor, scale: float | Tensor, options: Options, positives: Cells, out: Cells) -> ScoreMatrix:
+    """Every row against every row."""
+    offset = negative_log(options.log_q, (len(every),), every)
+    return assemble(every, every, options.similarity, scale, positives=positives, out=out, offset=offset)
+
+
+def guides(options: Options, names: Sequence[str], rows: Sequence[int]) -> list[Tensor] | None:
+    """The guide's embeddings, one tensor for each of ours."""
+    if options.guide is None:
+        return None
+    guide = list(options.guide) if not isinstance(options.guide, Tensor) else [options.guide]
+    if len(guide) != len(names):
+        fail(
+            ArgumentError,
+            "guide must hold one tensor for each tensor of embeddings.",
+            got=f"{len(guide)} tensors",
+            expected=f"guide=({', '.join('guide_' + name for name in names)})",
+            hint="embed the same items with the guide model, in the same order",
+        )
+    named = {f"guide_{name}": tensor for name, tensor in zip(names, guide, strict=True)}
+    dims = {name: tensor.dim() for name, tensor in named.items() if isinstance(tensor, Tensor)}
+    check_embeddings(named, dims)
+    check_same_features(named)
+    for (name, tensor), count in zip(named.items(), rows, strict=True):
+        check_rows(name, tensor, count, "the embeddings it guides", hint="embed the same items, in the same order")
+    return guide
+
+
+def view_guides(options: Options, given: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]] | None:
+    """The guide's views against each other."""
+    found = guides(options, [f"view{i + 1}" for i in range(len(given))], [len(view) for view in given])
+    if found is None:
+        return None
+    every = torch.cat(found)
+    return [(every, every)]
+
+
+def loss_of(
+    matrices: ScoreMatrix | Sequence[ScoreMatrix],
+    objective: Objective,
+    options: Options,
+    reduction: Reduction,
+    *,
+    scale: float | Tensor,
+    guide: Sequence[tuple[Tensor, Tensor]] | None = None,
+    symmetric: bool = False,
+    given: Mapping[str, Tensor] | None = None,
+) -> Tensor:
+    """Leave the suspects out and contrast."""
+    matrices = [matrices] if isinstance(matrices, ScoreMatrix) else matrices
+    matrices = leave_out_suspects(
+        matrices, options.chosen_engine, margin=options.margin, scale=scale, guide=guide, symmetric=symmetric
+    )
+    return contrast(
+        matrices, objective, engine=options.engine, symmetric=symmetric, given=given, reduction=reduction
+    )

@@ -1,0 +1,111 @@
+"""What all faces share: settings kept in a module, a temperature that may be learned. No mathematics."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from typing_extensions import Unpack
+
+from info_nce.checks import check_choice, check_number
+from info_nce.contrast import Reduction
+from info_nce.losses.options import Options, Settings, Shared, Tensors
+from info_nce.temperature import logit_scale
+
+__all__ = ["Face"]
+
+
+class Face(nn.Module):
+    """A loss as a module: it keeps the settings, a function of `info_nce.functional` computes.
+
+    Args:
+        temperature: a number, or a tensor of yours (a parameter is trained).
+        reduction: "mean", "sum", or "none" for one value per query.
+        learnable: learn the temperature, in log space as in CLIP (Radford et al. 2021, arXiv:2103.00020, section 2.5):
+            `clamp_temperature()`, called after the optimizer's step, keeps it from falling below 0.01 (scale 100).
+        settings: see `Options`.
+    """
+
+    source = ""
+    """The paper that the loss comes from."""
+    minimum_temperature = 0.01
+
+    def __init__(
+        self,
+        temperature: float | Tensor = 0.1,
+        reduction: Reduction = "mean",
+        *,
+        learnable: bool = False,
+        **settings: Unpack[Settings],
+    ) -> None:
+        super().__init__()
+        check_choice("reduction", reduction, ("mean", "sum", "none"))
+        options = Options(**settings)
+        self.reduction: Reduction = reduction
+        self.similarity = options.similarity
+        self.same_id, self.margin, self.label_smoothing = options.same_id, options.margin, options.label_smoothing
+        self.engine = options.engine
+        self.learnable = learnable
+        if learnable:
+            check_number("temperature", temperature, low=0, low_open=True, high_open=True, hint="0.07 as in CLIP")
+            self.log_scale = nn.Parameter(torch.tensor(-math.log(float(temperature))))
+        elif isinstance(temperature, nn.Parameter):
+            self.given_temperature = temperature
+        else:
+            self.temperature = temperature
+
+    @property
+    def temperature(self) -> float | Float[Tensor, "..."]:
+        """The temperature now: a tensor with a gradient while it is learned."""
+        if self.learnable:
+            return torch.exp(-self.log_scale)
+        given: float | Tensor = self.given_temperature
+        return given
+
+    @temperature.setter
+    def temperature(self, temperature: float | Tensor) -> None:
+        """Set it, as a schedule does from step to step."""
+        if self.learnable:
+            with torch.no_grad():
+                self.log_scale.fill_(-math.log(float(temperature)))
+            return
+        logit_scale(temperature, temperature.numel() if isinstance(temperature, Tensor) else 1, like=torch.ones(()))
+        self.given_temperature = temperature
+
+    @torch.no_grad()
+    def clamp_temperature(self) -> None:
+        """Bring a learned temperature back above its minimum; call it after the optimizer's step."""
+        if self.learnable and self.minimum_temperature > 0:
+            self.log_scale.clamp_(max=-math.log(self.minimum_temperature))
+
+    def shared(self, tensors: Tensors) -> Shared:
+        """The settings and a batch's tensors, as the keywords of a function."""
+        settings = Settings(
+            similarity=self.similarity,
+            same_id=self.same_id,
+            margin=self.margin,
+            label_smoothing=self.label_smoothing,
+            engine=self.engine,
+        )
+        return Shared(**settings, **tensors)
+
+    def extra_repr(self) -> str:
+        """Every setting, for `print`."""
+        temperature = self.temperature
+        shown = f"{temperature:.4g}" if not isinstance(temperature, Tensor) else _describe(temperature)
+        settings = {
+            "temperature": shown + (", learnable" if self.learnable else ""),
+            "reduction": self.reduction,
+            "same_id": self.same_id,
+            "margin": self.margin,
+            "label_smoothing": self.label_smoothing,
+            "engine": self.engine or "Auto()",
+        }
+        own = {name: value for name, value in vars(self).items() if name in self._shown}
+        return ", ".join(f"{name}={value}" for name, value in (own | settings).items() if value not in (None, 0.0))
+
+    _shown: tuple[str, ...] = ()
+
+
+def _describe(temperature: Tensor) -> str:
+    return f"{temperature.item():.4g}" if temperature.numel() == 1 else f"tensor{tuple(temperature.shape)}"

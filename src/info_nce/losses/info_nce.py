@@ -1,0 +1,250 @@
+"""InfoNCE: one positive among many candidates, in one direction."""
+
+# N queries, M shared negatives, H negatives of one query's own, D features
+
+from dataclasses import replace
+from typing import Literal
+
+from jaxtyping import Float, Int
+from torch import Tensor
+from typing_extensions import Unpack
+
+from info_nce.assemble import assemble
+from info_nce.checks import (
+    ArgumentError,
+    check_alike,
+    check_choice,
+    check_embeddings,
+    check_ids,
+    check_not_empty,
+    check_rows,
+    check_same_features,
+    fail,
+)
+from info_nce.contrast import Reduction
+from info_nce.losses.compose import check_pairs, guides, loss_of, negative_log, pair_matrix
+from info_nce.losses.face import Face
+from info_nce.losses.options import Options, Settings, Shared, Tensors, loss_function
+from info_nce.objectives import Softmax
+from info_nce.pairing import Cells, Everywhere, Listed, Nowhere, SameTag
+from info_nce.scores import ScoreMatrix
+from info_nce.temperature import logit_scale
+
+__all__ = ["InfoNCE", "NegativeMode", "info_nce"]
+
+NegativeMode = Literal["unpaired", "paired"]
+
+
+@loss_function
+def info_nce(
+    query: Float[Tensor, "n d"],
+    positive_key: Float[Tensor, "n d"],
+    negative_keys: Float[Tensor, "m d"] | Float[Tensor, "n h d"] | None = None,
+    temperature: float | Tensor = 0.1,
+    reduction: Reduction = "mean",
+    negative_mode: NegativeMode = "unpaired",
+    *,
+    keep_in_batch: bool = False,
+    negative_ids: Int[Tensor, "..."] | None = None,
+    **shared: Unpack[Shared],
+) -> Float[Tensor, ""] | Float[Tensor, " n"]:
+    r"""How surely does each query pick its own key out of all candidates?
+
+    $$ \ell_i = -\log \frac{\exp(s_{ii}/\tau)}{\sum_{j} \exp(s_{ij}/\tau)} $$
+
+    Without `negative_keys`, the other queries' keys are the negatives (in-batch negatives). With them, they replace
+    those, unless `keep_in_batch`.
+
+    Args:
+        query: one row per query.
+        positive_key: row i is the key that belongs to query i.
+        negative_keys: keys that belong to nobody, shared by all queries (M, D), or private to each query (N, H, D).
+        temperature: tau > 0, one for all or one per query (N). Smaller compares harder. Typical 0.01 to 0.5.
+        reduction: "mean", "sum", or "none" for one value per query.
+        negative_mode: "unpaired" for shared negatives, "paired" for private ones.
+        keep_in_batch: keep the other queries' keys as negatives beside `negative_keys`.
+        negative_ids: with `ids`, the identity of each explicit negative, (M) or (N, H).
+        shared: see `Options`. With explicit negatives, `guide` holds three tensors, and `log_q` belongs to the
+            negatives, or is a pair (positive keys, negatives) with `keep_in_batch`.
+
+    Returns:
+        Loss in nats, in the input's dtype (float32 for half precision). 0 = always right and certain; log(number of
+        candidates) = guessing.
+
+    Raises:
+        ShapeError: sizes do not fit, or nothing was given to compare; the message names the tensors.
+        DTypeError: a tensor is none, holds integers, or another dtype than the query.
+        DeviceError: a tensor is on another device than the query.
+        ArgumentError: an option has a value without a meaning, or is not for this call.
+
+    Example:
+        >>> import torch
+        >>> q = torch.eye(4)
+        >>> round(info_nce(q, q, temperature=0.1).item(), 5)
+        0.00014
+
+    Source:
+        van den Oord, Li, Vinyals 2018, "Representation Learning with Contrastive Predictive Coding", arXiv:1807.03748,
+        eq. 4. Differs from the paper: cosine similarity with a temperature instead of a bilinear form. Names, defaults
+        and shapes are those of info-nce-pytorch 0.1.4.
+    """
+    options = Options(**shared)
+    _check(query, positive_key, negative_keys, negative_mode, options)
+    scale = logit_scale(temperature, len(query), like=query)
+    own = _own_keys(query, positive_key, scale, options, in_batch=negative_keys is None or keep_in_batch)
+    if negative_keys is None:
+        _refuse_without_negatives(negative_ids, keep_in_batch=keep_in_batch)
+        guide = guides(options, ["query", "positive_key"], [len(query)] * 2)
+        pairs_of_guides = None if guide is None else [(guide[0], guide[1])]
+        return loss_of(own, Softmax(options.label_smoothing), options, reduction, scale=scale, guide=pairs_of_guides)
+    others = _explicit_negatives(query, negative_keys, negative_ids, scale, options, keep_in_batch=keep_in_batch)
+    guide = guides(options, ["query", "positive_key", "negative_keys"], [len(query)] * 2 + [len(negative_keys)])
+    own_guide = None if guide is None else guide[1] if keep_in_batch else guide[1][:, None]
+    pairs_of_guides = None if guide is None or own_guide is None else [(guide[0], own_guide), (guide[0], guide[2])]
+    return loss_of(
+        [own, others], Softmax(options.label_smoothing), options, reduction, scale=scale, guide=pairs_of_guides
+    )
+
+
+def _own_keys(
+    query: Tensor, key: Tensor, scale: float | Tensor, options: Options, *, in_batch: bool
+) -> ScoreMatrix:
+    """The positives: among all keys of the batch, or each alone."""
+    pair = isinstance(options.log_q, (tuple, list))
+    if in_batch:
+        return pair_matrix(query, key, scale, replace(options, log_q=options.log_q[0]) if pair else options)
+    return assemble(query, key[:, None], options.similarity, scale, positives=Everywhere(query.device))
+
+
+def _explicit_negatives(
+    query: Tensor,
+    negative_keys: Tensor,
+    negative_ids: Tensor | None,
+    scale: float | Tensor,
+    options: Options,
+    *,
+    keep_in_batch: bool,
+) -> ScoreMatrix:
+    """The candidates that belong to nobody, unless their id says otherwise."""
+    shape = tuple(negative_keys.shape[:-1])
+    ids = options.checked_ids((len(query),), query.device)
+    alike: Cells = Nowhere()
+    if negative_ids is not None and ids is not None:
+        check_ids("negative_ids", negative_ids, shape, query.device)
+        alike = SameTag(ids, negative_ids) if len(shape) == 1 else Listed(ids[:, None] == negative_ids)
+    elif negative_ids is not None or (ids is not None and not keep_in_batch):
+        fail(
+            ArgumentError,
+            "ids and negative_ids say together which negatives are the query itself.",
+            got=f"ids {'given' if ids is not None else 'missing'}, negative_ids {'given' if negative_ids is not None else 'missing'}",
+            expected="both, or neither",
+            hint=f"pass negative_ids of shape {shape}",
+        )
+    if keep_in_batch and options.log_q is not None and not isinstance(options.log_q, (tuple, list)):
+        fail(
+            ArgumentError,
+            "log_q must say which candidates it is for.",
+            got="one tensor for two sets of candidates",
+            expected="log_q=(of the positive keys, of the negatives)",
+            hint="log_q=(torch.zeros(len(query)), log_q_of_the_negatives)",
+        )
+    log_q = options.log_q[1] if isinstance(options.log_q, (tuple, list)) else options.log_q
+    offset = negative_log(log_q, shape, query)
+    as_positives = options.same_id == "positive"
+    return assemble(
+        query,
+        negative_keys,
+        options.similarity,
+        scale,
+        positives=alike if as_positives else Nowhere(),
+        out=Nowhere() if as_positives else alike,
+        offset=offset,
+    )
+
+
+def _refuse_without_negatives(negative_ids: Tensor | None, *, keep_in_batch: bool) -> None:
+    if negative_ids is not None or keep_in_batch:
+        fail(
+            ArgumentError,
+            "There are no negative_keys for this option.",
+            got=f"keep_in_batch={keep_in_batch}, negative_ids {'given' if negative_ids is not None else 'missing'}",
+            expected="negative_keys beside them",
+            hint="without negative_keys the batch's own keys are the negatives, and ids describe them",
+        )
+
+
+def _check(
+    query: Tensor, positive_key: Tensor, negative_keys: Tensor | None, negative_mode: NegativeMode, options: Options
+) -> None:
+    check_choice("negative_mode", negative_mode, ("unpaired", "paired"))
+    check_pairs(query, positive_key, options.similarity, ("query", "positive_key"))
+    if negative_keys is None:
+        return
+    check_embeddings({"negative_keys": negative_keys}, {"negative_keys": 3 if negative_mode == "paired" else 2})
+    check_alike({"query": query, "negative_keys": negative_keys})
+    check_same_features({"positive_key": positive_key, "negative_keys": negative_keys})
+    if negative_mode == "paired":
+        check_rows("negative_keys", negative_keys, len(query), "query", hint="or negative_mode='unpaired' for (M, D)")
+    check_not_empty(negative_keys=negative_keys)
+
+
+class InfoNCE(Face):
+    """How surely does each query pick its own key out of all candidates? The module of `info_nce`.
+
+    A drop-in for info-nce-pytorch 0.1.4: `InfoNCE(temperature=0.1, reduction="mean", negative_mode="unpaired")`.
+
+    Args:
+        temperature: tau > 0. Smaller compares harder. Typical 0.01 to 0.5.
+        reduction: "mean", "sum", or "none" for one value per query.
+        negative_mode: "unpaired" for negatives shared by all queries, "paired" for private ones.
+        keep_in_batch: keep the other queries' keys as negatives beside explicit ones.
+        learnable: learn the temperature, see `Face`.
+        settings: see `Options`.
+
+    Example:
+        >>> import torch
+        >>> loss = InfoNCE()
+        >>> query, key = torch.eye(4), torch.eye(4)
+        >>> round(loss(query, key).item(), 5)
+        0.00014
+    """
+
+    source = "van den Oord, Li, Vinyals 2018, arXiv:1807.03748, eq. 4"
+    _shown = ("negative_mode", "keep_in_batch")
+
+    def __init__(
+        self,
+        temperature: float | Tensor = 0.1,
+        reduction: Reduction = "mean",
+        negative_mode: NegativeMode = "unpaired",
+        *,
+        keep_in_batch: bool = False,
+        learnable: bool = False,
+        **settings: Unpack[Settings],
+    ) -> None:
+        super().__init__(temperature, reduction, learnable=learnable, **settings)
+        check_choice("negative_mode", negative_mode, ("unpaired", "paired"))
+        self.negative_mode: NegativeMode = negative_mode
+        self.keep_in_batch = keep_in_batch
+
+    def forward(
+        self,
+        query: Float[Tensor, "n d"],
+        positive_key: Float[Tensor, "n d"],
+        negative_keys: Float[Tensor, "m d"] | Float[Tensor, "n h d"] | None = None,
+        *,
+        negative_ids: Int[Tensor, "..."] | None = None,
+        **tensors: Unpack[Tensors],
+    ) -> Float[Tensor, ""] | Float[Tensor, " n"]:
+        """Compute the loss; see `info_nce`."""
+        return info_nce(
+            query,
+            positive_key,
+            negative_keys,
+            self.temperature,
+            self.reduction,
+            self.negative_mode,
+            keep_in_batch=self.keep_in_batch,
+            negative_ids=negative_ids,
+            **self.shared(tensors),
+        )

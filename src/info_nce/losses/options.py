@@ -1,0 +1,136 @@
+"""The settings that every loss shares, written once."""
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, ParamSpec, TypedDict, TypeVar
+
+import torch
+from torch import Tensor
+
+from info_nce.checks import ArgumentError, check_ids, check_number, fail
+from info_nce.engines import Auto, Engine
+from info_nce.similarity import Cosine, Similarity, check_similarity
+
+__all__ = ["Options", "Settings", "Shared", "Tensors", "loss_function"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_COSINE = Cosine()
+
+
+class Settings(TypedDict, total=False):
+    """What a face is built with; the fields are described in `Options`."""
+
+    similarity: Similarity
+    same_id: Literal["out", "positive"]
+    margin: float | None
+    label_smoothing: float
+    engine: Engine | None
+
+
+class Tensors(TypedDict, total=False):
+    """What goes with one batch; the fields are described in `Options`."""
+
+    ids: Tensor | None
+    guide: Sequence[Tensor] | None
+    log_q: Tensor | Sequence[Tensor] | None
+
+
+class Shared(Settings, Tensors, total=False):
+    """All of them, as keywords of a function."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """The settings that every loss shares.
+
+    Args:
+        similarity: how a query and a key are compared: `Cosine()`, `DotProduct()`, `NegativeSquaredDistance()`,
+            `Bilinear(d, e)`, or your own `Similarity`.
+        ids: one integer per item. Equal integers mean the same item: such a candidate is never a negative.
+        same_id: "out" leaves candidates with the query's id out; "positive" makes them further positives, outside the
+            log.
+        margin: leave out negatives more similar than the query's best positive plus this (in units of similarity):
+            they are likely false negatives. None keeps all. A negative margin leaves more out.
+        guide: embeddings of another model for the same tensors, in the same order; their cosine decides instead of the
+            similarity being trained (Solatorio 2024, arXiv:2402.16829). The margin is then 0 unless given.
+        log_q: log of the probability with which each candidate was sampled, subtracted from its logit, the positive's
+            included (Yi et al. 2019, RecSys, section 4).
+        label_smoothing: share of the target that goes to all candidates evenly, in [0, 1).
+        engine: how the statistics are computed; `Auto()` chooses. The result does not depend on it.
+    """
+
+    similarity: Similarity = _COSINE
+    ids: Tensor | None = None
+    same_id: Literal["out", "positive"] = "out"
+    margin: float | None = None
+    guide: Sequence[Tensor] | None = None
+    log_q: Tensor | Sequence[Tensor] | None = None
+    label_smoothing: float = 0.0
+    engine: Engine | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no loss can use."""
+        check_similarity(self.similarity)
+        check_number(
+            "label_smoothing", self.label_smoothing, low=0, high=1, high_open=True, hint="0.1 is usual, 0 is off"
+        )
+        if self.margin is not None:
+            check_number("margin", self.margin, high_open=True, hint="0.1 in Qwen3-Embedding; None is off")
+
+    def refuse(self, loss: str, **reasons: str) -> "Options":
+        """Say in an error what does not compose with this loss, instead of ignoring it."""
+        for name, reason in reasons.items():
+            given, default = getattr(self, name), getattr(_DEFAULTS, name)
+            if given is not default and given != default and not (name == "similarity" and isinstance(given, Cosine)):
+                fail(
+                    ArgumentError,
+                    f"{loss} cannot take {name}: {reason}.",
+                    got=f"{name}={_short(given)}",
+                    expected=f"{name} left out",
+                    hint=f"leave {name} out, or use a loss with a softmax target such as InfoNCE or NTXent",
+                )
+        return self
+
+    def checked_ids(self, shape: tuple[int, ...], device: torch.device) -> Tensor | None:
+        """The ids, if there are any, one per item."""
+        if self.ids is not None:
+            check_ids("ids", self.ids, shape, device)
+        return self.ids
+
+    @property
+    def chosen_engine(self) -> Engine:
+        """The engine, or the default one."""
+        return Auto() if self.engine is None else self.engine
+
+
+def _short(value: object) -> str:
+    return f"a tensor {tuple(value.shape)}" if isinstance(value, Tensor) else repr(value)
+
+
+_DEFAULTS = Options()
+
+
+def loss_function(function: Callable[P, R]) -> Callable[P, R]:
+    """Make a loss compute in full precision under autocast, and show the shared options in its signature."""
+
+    @functools.wraps(function)
+    def full_precision(*args: P.args, **kwargs: P.kwargs) -> R:
+        tensors = (a for a in (*args, *kwargs.values()) if isinstance(a, Tensor))
+        first = next(tensors, None)
+        with torch.autocast("cpu" if first is None else first.device.type, enabled=False):
+            return function(*args, **kwargs)
+
+    signature = inspect.signature(function)
+    own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    shared: list[Any] = [
+        inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=getattr(_DEFAULTS, f.name), annotation=f.type)
+        for f in dataclasses.fields(Options)
+        if f.name not in signature.parameters
+    ]
+    full_precision.__signature__ = signature.replace(parameters=own + shared)  # type: ignore[attr-defined]
+    return full_precision

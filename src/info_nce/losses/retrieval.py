@@ -1,0 +1,155 @@
+"""Retrieval: a query against documents, its own hard negatives, other queries, and the documents among themselves."""
+
+# N queries, H hard negatives of each, D features
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from typing_extensions import Unpack
+
+from info_nce.assemble import assemble
+from info_nce.checks import check_alike, check_embeddings, check_not_empty, check_rows, check_same_features
+from info_nce.contrast import Reduction
+from info_nce.losses.compose import check_pairs, guides, loss_of, pair_matrix
+from info_nce.losses.face import Face
+from info_nce.losses.options import Options, Settings, Shared, Tensors, loss_function
+from info_nce.objectives import Softmax
+from info_nce.pairing import Cells, Partner, SameTag
+from info_nce.scores import ScoreMatrix
+from info_nce.temperature import logit_scale
+
+__all__ = ["RetrievalInfoNCE", "retrieval_info_nce"]
+
+
+@loss_function
+def retrieval_info_nce(
+    query: Float[Tensor, "n d"],
+    document: Float[Tensor, "n d"],
+    negatives: Float[Tensor, "n h d"] | None = None,
+    temperature: float | Tensor = 0.05,
+    reduction: Reduction = "mean",
+    *,
+    query_query: bool = True,
+    document_document: bool = True,
+    margin: float | None = 0.1,
+    **shared: Unpack[Shared],
+) -> Float[Tensor, ""] | Float[Tensor, " n"]:
+    r"""How surely does each query pick its document out of everything in the batch that could be mistaken for it?
+
+    $$ \ell_i = -\log \frac{e^{s(q_i, d_i)/\tau}}{Z_i}, \quad
+       Z_i = e^{s(q_i, d_i)/\tau} + \sum_h m\, e^{s(q_i, n_{ih})/\tau}
+           + \sum_{j \ne i} m \big( e^{s(q_i, d_j)/\tau} + e^{s(q_i, q_j)/\tau} + e^{s(d_i, d_j)/\tau} \big) $$
+
+    where m = 0 for a candidate whose similarity exceeds s(q_i, d_i) + margin.
+
+    Args:
+        query: one row per query.
+        document: row i answers query i.
+        negatives: hard negatives of each query's own, or None.
+        temperature: tau > 0, one for all or one per query (N). 0.05 is ours: the paper gives none.
+        reduction: "mean", "sum", or "none" for one value per query.
+        query_query: whether other queries are candidates.
+        document_document: whether other documents are compared with the query's own document.
+        margin: leave likely false negatives out; None keeps all.
+        shared: see `Options`; `ids` tags the documents (equal ids: the same document), `guide` holds query, document
+            and, with negatives, those. logQ and further positives do not compose.
+
+    Returns:
+        Loss in nats. 0 = always right and certain; log of the number of candidates = guessing.
+
+    Raises:
+        ShapeError: sizes do not fit.
+        ArgumentError: an option does not compose.
+
+    Example:
+        >>> a = torch.eye(2)
+        >>> round(retrieval_info_nce(a, a, temperature=0.5).item(), 5)  # log(1 + 3 exp(-2))
+        0.34075
+
+    Source:
+        Zhang et al. 2025, "Qwen3 Embedding", arXiv:2506.05176, section 3, eq. 1 and 2.
+    """
+    options = Options(**shared, margin=margin).refuse(
+        "retrieval_info_nce",
+        log_q="its candidates are of four kinds, each sampled in its own way",
+        same_id="only a query's own document is its positive",
+    )
+    check_pairs(query, document, options.similarity, ("query", "document"))
+    count = len(query)
+    scale = logit_scale(temperature, count, like=query)
+    matrices = [pair_matrix(query, document, scale, options)]
+    guide = guides(
+        options, ["query", "document", *(() if negatives is None else ("negatives",))], [count] * (2 + (negatives is not None))
+    )
+    sides = [(0, 1)]
+    if negatives is not None:
+        check_embeddings({"negatives": negatives}, {"negatives": 3})
+        check_alike({"query": query, "negatives": negatives})
+        check_same_features({"document": document, "negatives": negatives})
+        check_rows("negatives", negatives, count, "query", hint="one list of negatives per query: (N, H, D)")
+        check_not_empty(negatives=negatives)
+        matrices.append(assemble(query, negatives, options.similarity, scale))
+        sides.append((0, 2))
+    for wanted, side, tensor in ((query_query, 0, query), (document_document, 1, document)):
+        if wanted:
+            matrices.append(_among(tensor, scale, options))
+            sides.append((side, side))
+    guided = None if guide is None else [(guide[one], guide[other]) for one, other in sides]
+    return loss_of(matrices, Softmax(options.label_smoothing), options, reduction, scale=scale, guide=guided)
+
+
+def _among(tensor: Tensor, scale: float | Tensor, options: Options) -> ScoreMatrix:
+    """Rows against the other rows, as negatives; nothing meets itself or its duplicates."""
+    out: Cells = Partner(torch.arange(len(tensor), device=tensor.device))
+    if options.ids is not None:
+        out = out | SameTag(options.ids, options.ids)
+    return assemble(tensor, tensor, options.similarity, scale, out=out)
+
+
+class RetrievalInfoNCE(Face):
+    """How surely does each query pick its document out of everything in the batch? See `retrieval_info_nce`.
+
+    Args:
+        temperature: tau > 0; 0.05 is ours.
+        reduction: "mean", "sum", or "none" for one value per query.
+        query_query: whether other queries are candidates.
+        document_document: whether other documents are compared with the query's own document.
+        margin: leave likely false negatives out; None keeps all.
+        learnable: learn the temperature, see `Face`.
+        settings: see `Options`.
+    """
+
+    source = "Zhang et al. 2025, arXiv:2506.05176, section 3"
+    _shown = ("query_query", "document_document")
+
+    def __init__(
+        self,
+        temperature: float | Tensor = 0.05,
+        reduction: Reduction = "mean",
+        *,
+        query_query: bool = True,
+        document_document: bool = True,
+        learnable: bool = False,
+        **settings: Unpack[Settings],
+    ) -> None:
+        super().__init__(temperature, reduction, learnable=learnable, **{"margin": 0.1, **settings})
+        self.query_query, self.document_document = query_query, document_document
+
+    def forward(
+        self,
+        query: Float[Tensor, "n d"],
+        document: Float[Tensor, "n d"],
+        negatives: Float[Tensor, "n h d"] | None = None,
+        **tensors: Unpack[Tensors],
+    ) -> Float[Tensor, ""] | Float[Tensor, " n"]:
+        """Compute the loss; see `retrieval_info_nce`."""
+        return retrieval_info_nce(
+            query,
+            document,
+            negatives,
+            self.temperature,
+            self.reduction,
+            query_query=self.query_query,
+            document_document=self.document_document,
+            **self.shared(tensors),
+        )

@@ -1,0 +1,168 @@
+"""The keys of past batches, and the slowly moving encoder that made them."""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from info_nce.checks import ArgumentError, DTypeError, ShapeError, check_ids, check_number, fail, shapes
+
+__all__ = ["KeyQueue", "MomentumEncoder"]
+
+NO_ID = -1
+
+
+class KeyQueue(nn.Module):
+    """Which keys of past batches can serve as negatives now?
+
+    First in, first out: a new batch replaces the oldest keys. It starts empty and grows until it is full, so that no
+    random vector ever serves as a negative. All of it is in `state_dict`.
+
+    Args:
+        features: D, the width of a key.
+        size: how many keys it holds; 65,536 in the paper.
+
+    Example:
+        >>> queue = KeyQueue(features=2, size=3)
+        >>> queue.enqueue(torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
+        >>> queue.filled, queue.full
+        (2, False)
+
+    Source:
+        He et al. 2020, "Momentum Contrast", arXiv:1911.05722, section 3.2. Differs from the authors' code: any batch
+        size (it wraps over the end), and no random keys at the start.
+    """
+
+    keys_: Tensor
+    ids_: Tensor
+    progress: Tensor
+
+    def __init__(self, features: int, size: int = 65_536, *, dtype: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        for name, value in (("features", features), ("size", size)):
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                fail(
+                    ArgumentError,
+                    f"A queue needs a positive number of {name}.",
+                    got=f"{name}={value!r}",
+                    expected="an integer >= 1",
+                    hint="KeyQueue(features=128, size=65_536)",
+                )
+        self.register_buffer("keys_", torch.zeros(size, features, dtype=dtype))
+        self.register_buffer("ids_", torch.full((size,), NO_ID))
+        self.register_buffer("progress", torch.zeros(2, dtype=torch.int64))
+        self._place, self._filled = 0, 0
+        self.register_load_state_dict_post_hook(self._restore)
+
+    @staticmethod
+    def _restore(queue: nn.Module, _: Any) -> None:
+        # kept as plain integers beside the buffer, so that reading them never waits for a GPU
+        if isinstance(queue, KeyQueue):
+            queue._place, queue._filled = (int(value) for value in queue.progress)
+
+    @property
+    def size(self) -> int:
+        """How many keys it can hold."""
+        return len(self.keys_)
+
+    @property
+    def filled(self) -> int:
+        """How many keys it holds."""
+        return self._filled
+
+    @property
+    def full(self) -> bool:
+        """Whether the next key replaces an old one."""
+        return self._filled == self.size
+
+    def keys(self) -> Float[Tensor, "m d"]:
+        """The keys it holds, without gradient; the order has no meaning."""
+        return self.keys_[: self._filled]
+
+    def ids(self) -> Int[Tensor, " m"]:
+        """The identity of each key; -1 where none was given."""
+        return self.ids_[: self._filled]
+
+    @torch.no_grad()
+    def enqueue(self, keys: Float[Tensor, "n d"], ids: Int[Tensor, " n"] | None = None) -> None:
+        """Add a batch of keys; call it after the optimizer's step, or the batch would meet its own keys as negatives.
+
+        Raises:
+            ShapeError: keys are not (N, features).
+            DTypeError: keys are no floating-point tensor.
+        """
+        if not isinstance(keys, Tensor) or not keys.is_floating_point():
+            fail(
+                DTypeError,
+                "keys must be a floating-point tensor.",
+                got=repr(getattr(keys, "dtype", type(keys))),
+                expected="the momentum encoder's output",
+                hint="queue.enqueue(key)",
+            )
+        if keys.dim() != 2 or keys.shape[1] != self.keys_.shape[1]:
+            fail(
+                ShapeError,
+                "keys do not fit this queue.",
+                got=shapes(keys=keys),
+                expected=f"keys (n, {self.keys_.shape[1]})",
+                hint=f"KeyQueue(features={keys.shape[-1]})",
+            )
+        if ids is not None:
+            check_ids("ids", ids, (len(keys),), keys.device)
+        kept = keys[-self.size :].detach()
+        place = torch.arange(self._place + len(keys) - len(kept), self._place + len(keys), device=self.keys_.device)
+        self.keys_[place % self.size] = kept.to(self.keys_)
+        self.ids_[place % self.size] = NO_ID if ids is None else ids[-self.size :].to(self.ids_)
+        self._place = (self._place + len(keys)) % self.size
+        self._filled = min(self.size, self._filled + len(keys))
+        self.progress.copy_(torch.tensor([self._place, self._filled]))
+
+    def extra_repr(self) -> str:
+        """Settings, and how full it is, for `print`."""
+        return f"features={self.keys_.shape[1]}, size={self.size}, filled={self._filled}"
+
+
+class MomentumEncoder(AveragedModel):
+    """A copy of an encoder that follows it slowly and has no gradient.
+
+    Call it on the batch for the keys, and `update(encoder)` after the optimizer's step.
+
+    Args:
+        encoder: the encoder to follow; copied.
+        momentum: m in `copy = m * copy + (1 - m) * encoder`; 0.999 in the paper. Buffers, such as batch norm's running
+            statistics, are taken over as they are.
+
+    Example:
+        >>> encoder = nn.Linear(2, 2)
+        >>> slow = MomentumEncoder(encoder, momentum=0.5)
+        >>> _ = encoder.weight.data.add_(1)
+        >>> slow.update(encoder)
+        >>> torch.allclose(slow.module.weight, encoder.weight - 0.5)
+        True
+
+    Source:
+        He et al. 2020, arXiv:1911.05722, eq. 2.
+    """
+
+    def __init__(self, encoder: nn.Module, momentum: float = 0.999) -> None:
+        check_number("momentum", momentum, low=0, high=1, hint="0.999; closer to 1 is slower")
+        super().__init__(encoder, multi_avg_fn=get_ema_multi_avg_fn(momentum))  # type: ignore[no-untyped-call]
+        self.momentum = momentum
+        self.requires_grad_(requires_grad=False)
+        # AveragedModel's first update is a plain copy; the copy was made here already
+        self.n_averaged.fill_(1)
+
+    @torch.no_grad()
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Encode, without gradient."""
+        return self.module(*args, **kwargs)
+
+    def update(self, encoder: nn.Module) -> None:
+        """Move a little towards the encoder."""
+        self.update_parameters(encoder)
+
+    def extra_repr(self) -> str:
+        """Settings for `print`."""
+        return f"momentum={self.momentum}"

@@ -1,0 +1,220 @@
+"""The score matrix: every query compared with every candidate, of which a part at a time ever exists."""
+
+# N queries, M shared keys, H keys in a list of one query's own, D features
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from info_nce.pairing import Cells, Everywhere, Nowhere, Partner
+from info_nce.similarity import InnerProduct, Similarity
+
+__all__ = ["Operand", "ScoreMatrix", "Suspects", "Tile", "compute_dtype"]
+
+Role = Literal["candidates", "positives", "negatives"]
+ROWS, COLUMNS = 1, 0
+"""Which way a statistic runs over a tile: over the keys of each query, or over the queries of each key."""
+
+
+def compute_dtype(dtype: torch.dtype) -> torch.dtype:
+    """Logits and totals are float32 for half and single precision, float64 for double."""
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+@dataclass(frozen=True, eq=False)
+class Operand:
+    """A tensor that the matrix is made of, and which part of it a tile needs: `take` it, `give` back its gradient."""
+
+    tensor: Tensor
+    part: Callable[[slice, slice], tuple[slice | Tensor, ...]]
+    repeats: bool = False
+
+    def take(self, rows: slice, columns: slice) -> Tensor:
+        """Cut out what the tile of these rows and columns is made of."""
+        return self.tensor[self.part(rows, columns)]
+
+    def give(self, total: Tensor, rows: slice, columns: slice, gradient: Tensor) -> None:
+        """Add a tile's gradient to the whole tensor's."""
+        where = self.part(rows, columns)
+        if self.repeats:  # an entry may be looked up many times: += would count it once
+            total.index_put_(where, gradient, accumulate=True)
+        else:
+            total[where] += gradient
+
+
+def _of_rows(rows: slice, _: slice) -> tuple[slice]:
+    return (rows,)
+
+
+def _of_columns(_: slice, columns: slice) -> tuple[slice]:
+    return (columns,)
+
+
+def _of_both(rows: slice, columns: slice) -> tuple[slice, slice]:
+    return rows, columns
+
+
+def _whole(_: slice, __: slice) -> tuple[()]:
+    return ()
+
+
+@dataclass(frozen=True, eq=False)
+class Suspects:
+    """Negatives that are too similar to be negatives: above a limit on the raw similarity, or on a guide's.
+
+    Never part of a gradient: they only say who is left out.
+    """
+
+    row_limit: Tensor
+    column_limit: Tensor | None = None
+    guide: "ScoreMatrix | None" = None
+
+    def mask(self, similarity: Tensor, rows: slice, columns: slice, dim: int) -> Tensor:
+        """Which cells of this part are above the limit of the query in this direction."""
+        values = similarity if self.guide is None else self.guide.tile(rows, columns).logits
+        if dim == ROWS:
+            return values.detach() > self.row_limit[rows, None]
+        if self.column_limit is None:
+            raise NotImplementedError  # built by `score_pairs`, which sets both limits
+        return values.detach() > self.column_limit[columns]
+
+
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """A part of the score matrix: its logits, and the role that each cell plays."""
+
+    logits: Tensor
+    positive: Tensor | None
+    out: tuple[Tensor | None, Tensor | None]
+    """Cells left out, by direction: `out[ROWS]`, `out[COLUMNS]` differ where a limit belongs to a query."""
+
+    def unfit(self, role: Role, dim: int) -> Tensor | None:
+        """Which cells do not play this role; None says: all of them do."""
+        out = self.out[dim]
+        if role == "positives":
+            return torch.ones_like(self.logits, dtype=torch.bool) if self.positive is None else ~self.positive
+        if role == "candidates" or self.positive is None:
+            return out
+        return self.positive if out is None else out | self.positive
+
+    def of(self, role: Role, dim: int, fill: float) -> Tensor:
+        """The logits of the cells that play this role, `fill` elsewhere."""
+        unfit = self.unfit(role, dim)
+        return self.logits if unfit is None else self.logits.masked_fill(unfit, fill)
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreMatrix:
+    """Queries against candidates, in nats: `logits = scale * similarity + offset`.
+
+    Args:
+        query: (N, D). For an inner product the scale is folded in already, so that its gradient costs nothing more.
+        key: keys shared by all queries (M, D); or lists (G, H, D), one for each run of N / G queries (one per query
+            when G = N); or, with `lookup`, a table (M, D) that lists are looked up in.
+        offset: added to the logits of a candidate: (M), or (N, H) for lists.
+        positives, out: the cells that are positives, and those that are left out; all others are negatives.
+        suspects: negatives that are left out because they look like positives.
+        lookup: (N, H), which rows of `key` are the candidates of each query.
+        similarity, scale, parameters: for a similarity that is no inner product: the module, 1 / temperature, and the
+            module's parameters, listed here so that an engine can return their gradients.
+    """
+
+    query: Tensor
+    key: Tensor
+    offset: Tensor | None = None
+    positives: Cells = field(default_factory=Nowhere)
+    out: Cells = field(default_factory=Nowhere)
+    suspects: Suspects | None = None
+    lookup: Tensor | None = None
+    similarity: Similarity | None = None
+    scale: Tensor | None = None
+    parameters: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Queries and candidates."""
+        return len(self.query), self.key.shape[-2] if self.lookup is None else self.lookup.shape[1]
+
+    @property
+    def shared(self) -> bool:
+        """Whether all queries meet the same keys, so that keys can be queries too."""
+        return self.key.dim() == 2 and self.lookup is None
+
+    @property
+    def row_unit(self) -> int:
+        """How many rows cannot be parted, because they share one list."""
+        return 1 if self.key.dim() == 2 else len(self.query) // len(self.key)
+
+    @property
+    def row_cost(self) -> int:
+        """How many numbers a row of a tile needs: its logits, and its list where it has one of its own."""
+        return self.shape[1] * (1 if self.shared else 1 + self.key.shape[-1] // self.row_unit)
+
+    def operands(self) -> dict[str, Operand]:
+        """Every tensor that the logits depend on, by name."""
+        found = {"query": Operand(self.query, _of_rows), "key": Operand(self.key, self._key_part, self.lookup is not None)}
+        if self.offset is not None:
+            found["offset"] = Operand(self.offset, _of_columns if self.offset.dim() == 1 else _of_both)
+        if self.scale is not None:
+            found["scale"] = Operand(self.scale, _of_rows if self.scale.dim() else _whole)
+        return found | {name: Operand(tensor, _whole) for name, tensor in self.parameters.items()}
+
+    def _key_part(self, rows: slice, columns: slice) -> tuple[slice | Tensor, ...]:
+        if self.lookup is not None:
+            return (self.lookup[rows, columns],)
+        if self.shared:
+            return (columns,)
+        return slice(rows.start // self.row_unit, rows.stop // self.row_unit), columns
+
+    def with_tensors(self, tensors: dict[str, Tensor]) -> "ScoreMatrix":
+        """The same matrix made of other tensors."""
+        named = {name: tensor for name, tensor in tensors.items() if name not in self.parameters}
+        return replace(self, **named, parameters={name: tensors[name] for name in self.parameters})
+
+    def logits(self, pieces: dict[str, Tensor]) -> Tensor:
+        """Compute the logits of a tile from the pieces that its operands gave."""
+        query, key = pieces["query"], pieces["key"]
+        if key.dim() == 3:  # runs of queries with a list of their own
+            query = query.unflatten(0, (len(key), -1))
+        logits = query @ key.mT if self.similarity is None else self._compare(query, key, pieces)
+        if key.dim() == 3:
+            logits = logits.flatten(0, 1)
+        if "scale" in pieces:
+            logits = logits * (pieces["scale"][:, None] if pieces["scale"].dim() else pieces["scale"])
+        return logits + pieces["offset"] if "offset" in pieces else logits
+
+    def _compare(self, query: Tensor, key: Tensor, pieces: dict[str, Tensor]) -> Tensor:
+        parameters = {name: pieces[name] for name in self.parameters}
+
+        def compare(query: Tensor, key: Tensor) -> Tensor:
+            return torch.func.functional_call(self.similarity, parameters, (query, key))
+
+        return compare(query, key) if query.dim() == 2 else torch.vmap(compare)(query, key)
+
+    def tile(self, rows: slice, columns: slice, pieces: dict[str, Tensor] | None = None) -> Tile:
+        """Compute a part of the matrix."""
+        pieces = pieces or {name: operand.take(rows, columns) for name, operand in self.operands().items()}
+        logits = self.logits(pieces)
+        positive, out = self.positives.mask(rows, columns), self.out.mask(rows, columns)
+        if self.suspects is None:
+            return Tile(logits, positive, (out, out))
+        similarity = logits.detach() - pieces["offset"].detach() if "offset" in pieces else logits
+        both: list[Tensor | None] = [out, out]
+        for dim in (COLUMNS, ROWS) if self.suspects.column_limit is not None else (ROWS,):
+            mask = self.suspects.mask(similarity, rows, columns, dim)
+            mask = mask if positive is None else mask & ~positive
+            both[dim] = mask if out is None else mask | out
+        return Tile(logits, positive, (both[0], both[1]))
+
+    def positives_alone(self) -> "ScoreMatrix":
+        """A matrix with the same positives and as little else as possible, to find the best of them cheaply."""
+        bare = replace(self, suspects=None)
+        if isinstance(self.positives, Partner) and self.shared:
+            everywhere = Everywhere(self.query.device)
+            offset = None if self.offset is None else self.offset[self.positives.column][:, None]
+            lookup = self.positives.column[:, None]
+            return replace(bare, lookup=lookup, offset=offset, positives=everywhere, out=Nowhere())
+        return bare

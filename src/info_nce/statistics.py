@@ -1,0 +1,137 @@
+"""What an objective may know of a row: totals over its cells that merge, so that no cell needs another."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own name for it
+from torch import Tensor
+
+from info_nce.checks import check_number
+from info_nce.scores import Role, Tile
+
+__all__ = ["Count", "LogSumExp", "Maximum", "Softplus", "Statistic", "Sum", "log_sum_exp"]
+
+
+def log_sum_exp(values: Tensor, dim: int) -> Tensor:
+    """log(sum(exp(values))) with the true maximum taken out; -inf, with gradient 0, where every value is -inf."""
+    largest = values.detach().amax(dim, keepdim=True)
+    largest = largest.masked_fill(largest == float("-inf"), 0)
+    total = torch.exp(values - largest).sum(dim)
+    empty = total == 0
+    return torch.where(empty, float("-inf"), torch.log(torch.where(empty, 1, total)) + largest.squeeze(dim))
+
+
+@dataclass(frozen=True)
+class Statistic(ABC):
+    """A total over the cells of a row (or of a column) that play one role.
+
+    Laws, each a test: `merge` is associative and commutative, and `identity` changes nothing; the total of a row is the
+    merge of its parts' totals; `pull` is the derivative of the total, and needs only the cell and the total.
+    """
+
+    over: Role
+    identity = 0.0
+    differentiable = True
+
+    @abstractmethod
+    def of(self, tile: Tile, dim: int) -> Tensor:
+        """The total of each row (dim 1) or column (dim 0) of a tile."""
+
+    def merge(self, one: Tensor, other: Tensor) -> Tensor:
+        """The total over two parts, from the parts' totals."""
+        return one + other
+
+    def pull(self, tile: Tile, dim: int, total: Tensor) -> Tensor:
+        """d total / d logit for each cell of a tile."""
+        raise NotImplementedError  # never asked of a statistic that is not differentiable
+
+    def _inside(self, tile: Tile, dim: int) -> Tensor:
+        unfit = tile.unfit(self.over, dim)
+        return torch.ones_like(tile.logits) if unfit is None else (~unfit).to(tile.logits.dtype)
+
+
+@dataclass(frozen=True)
+class LogSumExp(Statistic):
+    """log of the sum of exp(power * logit)."""
+
+    power: float = 1.0
+    identity = float("-inf")
+
+    def __post_init__(self) -> None:
+        """Keep -inf, which stands for cells of other roles, at -inf."""
+        check_number("power", self.power, low=0, low_open=True, high_open=True, hint="use Count for a power of 0")
+
+    def of(self, tile: Tile, dim: int) -> Tensor:
+        """Sum in log space, with the true maximum."""
+        return log_sum_exp(tile.of(self.over, dim, float("-inf")) * self.power, dim)
+
+    def merge(self, one: Tensor, other: Tensor) -> Tensor:
+        """Sum the parts in log space."""
+        return log_sum_exp(torch.stack([one, other]), 0)
+
+    def pull(self, tile: Tile, dim: int, total: Tensor) -> Tensor:
+        """The cell's share of the sum: a softmax."""
+        total = total.masked_fill(total == float("-inf"), 0).unsqueeze(dim)
+        return torch.exp(tile.of(self.over, dim, float("-inf")) * self.power - total) * self.power
+
+
+@dataclass(frozen=True)
+class Sum(Statistic):
+    """The sum of the logits."""
+
+    def of(self, tile: Tile, dim: int) -> Tensor:
+        """Add them up."""
+        return tile.of(self.over, dim, 0.0).sum(dim)
+
+    def pull(self, tile: Tile, dim: int, total: Tensor) -> Tensor:
+        """1 for each cell of the role."""
+        return self._inside(tile, dim)
+
+
+@dataclass(frozen=True)
+class Count(Statistic):
+    """How many cells play the role."""
+
+    differentiable = False
+
+    def of(self, tile: Tile, dim: int) -> Tensor:
+        """Count them."""
+        unfit = tile.unfit(self.over, dim)
+        lines, length = tile.logits.shape[1 - dim], tile.logits.shape[dim]
+        if unfit is None:
+            return tile.logits.new_full((lines,), length)
+        return length - unfit.sum(dim).to(tile.logits.dtype)
+
+
+@dataclass(frozen=True)
+class Maximum(Statistic):
+    """The largest logit; -inf where no cell plays the role. For limits, never for a gradient."""
+
+    identity = float("-inf")
+    differentiable = False
+
+    def of(self, tile: Tile, dim: int) -> Tensor:
+        """Find it."""
+        return tile.of(self.over, dim, float("-inf")).detach().amax(dim)
+
+    def merge(self, one: Tensor, other: Tensor) -> Tensor:
+        """The larger one."""
+        return torch.maximum(one, other)
+
+
+@dataclass(frozen=True)
+class Softplus(Statistic):
+    """The sum of log(1 + exp(sign * logit)): what a binary classifier pays for the cells."""
+
+    sign: Literal[-1, 1] = 1
+
+    def of(self, tile: Tile, dim: int) -> Tensor:
+        """Add up what each cell costs."""
+        # not F.softplus: it drops the exponential above 20, an error that float64 shows
+        return -F.logsigmoid(tile.of(self.over, dim, float("-inf") * self.sign) * -self.sign).sum(dim)
+
+    def pull(self, tile: Tile, dim: int, total: Tensor) -> Tensor:
+        """The probability of the wrong answer, with its sign."""
+        return torch.sigmoid(tile.of(self.over, dim, float("-inf") * self.sign) * self.sign) * self.sign

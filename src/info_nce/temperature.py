@@ -1,0 +1,54 @@
+"""How sharply are similarities told apart? One temperature for all, or one per query."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from info_nce.checks import ArgumentError, ShapeError, check_number, fail
+
+__all__ = ["logit_scale"]
+
+_HINT = "typical values lie between 0.01 and 1; smaller compares harder"
+
+
+def logit_scale(
+    temperature: float | Tensor, queries: int, *, like: Tensor, per: int | None = None
+) -> float | Float[Tensor, ""] | Float[Tensor, " n"]:
+    """Turn a temperature into the factor on similarities, 1 / temperature: one number, or one per query.
+
+    Args:
+        temperature: a number, a tensor with one element, or one temperature per query, (N) or (N, 1).
+        queries: how many queries there are.
+        like: the embeddings, for dtype and device.
+        per: the other length that is accepted and repeated over the queries (one temperature per item of V views).
+
+    A temperature inside a tensor is only looked at where looking is free (on the CPU, outside of a compiler);
+    elsewhere one that is not positive gives NaN, because the scale is formed as exp(-log(temperature)).
+    """
+    if not isinstance(temperature, Tensor):
+        check_number("temperature", temperature, low=0, low_open=True, high_open=True, hint=_HINT)
+        return 1 / temperature
+    lengths = {queries, per or queries}
+    if temperature.numel() != 1 and (
+        temperature.shape[0] not in lengths or temperature.shape[1:] not in {torch.Size([]), torch.Size([1])}
+    ):
+        fail(
+            ShapeError,
+            "temperature must be one number, or one per query.",
+            got=f"temperature {tuple(temperature.shape)} for {queries} queries",
+            expected=f"temperature () or ({queries},)",
+            hint="a row vector (1, M) would scale the keys, not the queries: pass one temperature per query",
+        )
+    if temperature.device.type == "cpu" and not torch.compiler.is_compiling() and bool((temperature <= 0).any()):
+        fail(
+            ArgumentError,
+            "temperature must be positive.",
+            got=f"temperature with a minimum of {temperature.min().item()}",
+            expected="temperature > 0",
+            hint=_HINT,
+        )
+    scale = torch.exp(-torch.log(temperature.to(like.device, like.dtype)))
+    if temperature.numel() == 1:
+        return scale.reshape(())
+    scale = scale.reshape(-1)
+    return scale if len(scale) == queries else scale.repeat(queries // len(scale))

@@ -1,0 +1,102 @@
+"""From the layouts that people have to views: mixing the two up silently is a classic way to learn nothing."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from info_nce.checks import ArgumentError, ShapeError, check_embeddings, check_not_empty, fail, shapes
+from info_nce.similarity import unit
+
+__all__ = ["views_from_interleaved", "views_from_stacked"]
+
+_ENOUGH_ITEMS = 16
+_CLEAR_MAJORITY = 0.9
+
+
+def views_from_interleaved(
+    features: Float[Tensor, "v*n d"], views: int = 2, *, check: bool = True
+) -> tuple[Float[Tensor, "n d"], ...]:
+    """Which rows show the same item, when the views of an item follow each other: a1 a2 b1 b2 ...?
+
+    Args:
+        features: (V * N, D), item by item.
+        views: V.
+        check: look at the values, and refuse a batch that is clearly in the other layout. Looking makes a GPU wait.
+
+    Returns:
+        V tensors (N, D) for `nt_xent` and its like.
+
+    Raises:
+        ShapeError: the rows cannot be divided by the number of views.
+        ArgumentError: nearly every row is closer to its partner in the other layout than to its partner in this one.
+
+    Example:
+        >>> views_from_interleaved(torch.tensor([[1.0], [2.0], [3.0], [4.0]]))[0].flatten().tolist()
+        [1.0, 3.0]
+    """
+    _divisible(features, views)
+    found = features.unflatten(0, (-1, views)).unbind(1)
+    if check:
+        _refuse_other_layout(found, features.unflatten(0, (views, -1)).unbind(0), "interleaved", "stacked")
+    return found
+
+
+def views_from_stacked(
+    features: Float[Tensor, "v*n d"], views: int = 2, *, check: bool = True
+) -> tuple[Float[Tensor, "n d"], ...]:
+    """Which rows show the same item, when all first views come first: a1 b1 ... a2 b2 ...?
+
+    Args:
+        features: (V * N, D), view by view, as `torch.cat([view1, view2])` makes it.
+        views: V.
+        check: look at the values, and refuse a batch that is clearly in the other layout. Looking makes a GPU wait.
+
+    Returns:
+        V tensors (N, D) for `nt_xent` and its like.
+
+    Raises:
+        ShapeError: the rows cannot be divided by the number of views.
+        ArgumentError: nearly every row is closer to its partner in the other layout than to its partner in this one.
+
+    Example:
+        >>> views_from_stacked(torch.tensor([[1.0], [2.0], [3.0], [4.0]]))[0].flatten().tolist()
+        [1.0, 2.0]
+    """
+    _divisible(features, views)
+    found = features.unflatten(0, (views, -1)).unbind(0)
+    if check:
+        _refuse_other_layout(found, features.unflatten(0, (-1, views)).unbind(1), "stacked", "interleaved")
+    return found
+
+
+def _divisible(features: Tensor, views: int) -> None:
+    check_embeddings({"features": features})
+    check_not_empty(features=features)
+    if not isinstance(views, int) or isinstance(views, bool) or views < 2 or len(features) % views:
+        fail(
+            ShapeError,
+            "The rows cannot be cut into views.",
+            got=f"{shapes(features=features)} for views={views!r}",
+            expected="views >= 2, and a multiple of it in rows",
+            hint="views=2 for the usual pair",
+        )
+
+
+@torch.no_grad()
+def _refuse_other_layout(
+    claimed: tuple[Tensor, ...], other: tuple[Tensor, ...], name: str, other_name: str
+) -> None:
+    """Compare each row's two possible partners. In the right layout about half of unrelated rows prefer the other."""
+    if len(claimed[0]) < _ENOUGH_ITEMS or torch.compiler.is_compiling():
+        return
+    here = (unit(claimed[0].double()) * unit(claimed[1].double())).sum(-1)
+    there = (unit(other[0].double()) * unit(other[1].double())).sum(-1)
+    share = float((there.sort().values > here.sort().values).double().mean())
+    if share > _CLEAR_MAJORITY and float(there.median() - here.median()) > float(here.std()):
+        fail(
+            ArgumentError,
+            f"This batch does not look {name}.",
+            got=f"rows paired as {name} have a median cosine of {here.median():.2f}, as {other_name} {there.median():.2f}",
+            expected=f"the views of an item to be closer than strangers, paired as {name}",
+            hint=f"views_from_{other_name}(features, {len(claimed)}), or check=False",
+        )
