@@ -11,8 +11,8 @@ from torch import Tensor
 from info_nce.checks import ArgumentError, fail
 from info_nce.engines import Engine
 from info_nce.pairing import Cells, Nowhere
-from info_nce.scores import ScoreMatrix, Suspects, compute_dtype
-from info_nce.similarity import Cosine, InnerProduct, Similarity
+from info_nce.scores import ScoreMatrix, Suspects
+from info_nce.similarity import Cosine, InnerProduct, Similarity, compute_dtype
 from info_nce.statistics import Maximum
 
 __all__ = ["assemble", "given_logits", "leave_out_suspects"]
@@ -50,7 +50,6 @@ def assemble(
 
 def given_logits(logits: Tensor, positives: Cells) -> ScoreMatrix:
     """Build the matrix of logits that are known already, (N, H): candidates with one feature, their logit."""
-    logits = logits.to(compute_dtype(logits.dtype))
     return ScoreMatrix(torch.ones_like(logits[:, :1]), logits[..., None], positives=positives)
 
 

@@ -23,6 +23,7 @@ with needs_extra("train"):
 
 with needs_extra("images"):
     from info_nce.recipes import simclr
+    from info_nce.recipes.runs import load_run
 
 STOPPED = 130
 
@@ -93,10 +94,10 @@ class Evaluate:
 
     def do(self, console: Console, words: Sequence[str]) -> int:  # noqa: ARG002 (one signature for all commands)
         """Evaluate and show."""
+        run = load_run(self.run)
         from info_nce.evaluation import evaluate_run, show  # noqa: PLC0415 (scikit-learn takes seconds)
-        from info_nce.recipes.runs import load_run  # noqa: PLC0415
 
-        show(evaluate_run(load_run(self.run)), console)
+        show(evaluate_run(run), console)
         return 0
 
 
@@ -118,10 +119,10 @@ class Search:
 
     def do(self, console: Console, words: Sequence[str]) -> int:  # noqa: ARG002
         """Search and say where the picture of the result is."""
+        run = load_run(self.run)
         from info_nce.evaluation import search  # noqa: PLC0415
-        from info_nce.recipes.runs import load_run  # noqa: PLC0415
 
-        console.print(search(load_run(self.run), self.image, self.top))
+        console.print(search(run, self.image, self.top))
         return 0
 
 
@@ -139,10 +140,10 @@ class Report:
 
     def do(self, console: Console, words: Sequence[str]) -> int:  # noqa: ARG002
         """Write it and say where it is."""
-        from info_nce.recipes.runs import load_run  # noqa: PLC0415
+        run = load_run(self.run)
         from info_nce.report import write_report  # noqa: PLC0415
 
-        console.print(f"{write_report(load_run(self.run))}", highlight=False, soft_wrap=True)
+        console.print(f"{write_report(run)}", highlight=False, soft_wrap=True)
         return 0
 
 

@@ -12,16 +12,11 @@ from torch import Tensor
 from info_nce.pairing import Cells, Everywhere, Nowhere, Partner
 from info_nce.similarity import InnerProduct, Similarity
 
-__all__ = ["Operand", "ScoreMatrix", "Suspects", "Tile", "compute_dtype"]
+__all__ = ["Operand", "ScoreMatrix", "Suspects", "Tile"]
 
 Role = Literal["candidates", "positives", "negatives"]
 ROWS, COLUMNS = 1, 0
 """Which way a statistic runs over a tile: over the keys of each query, or over the queries of each key."""
-
-
-def compute_dtype(dtype: torch.dtype) -> torch.dtype:
-    """Logits and totals are float32 for half and single precision, float64 for double."""
-    return torch.float64 if dtype == torch.float64 else torch.float32
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,12 @@ from torch import Tensor, nn
 
 from info_nce.checks import DTypeError, ShapeError, fail
 
-__all__ = ["Bilinear", "Cosine", "DotProduct", "InnerProduct", "NegativeSquaredDistance", "Similarity", "unit"]
+__all__ = ["Bilinear", "Cosine", "DotProduct", "InnerProduct", "NegativeSquaredDistance", "Similarity", "compute_dtype", "unit"]
+
+
+def compute_dtype(dtype: torch.dtype) -> torch.dtype:
+    """Logits and totals are float32 for half and single precision, float64 for double."""
+    return torch.float64 if dtype == torch.float64 else torch.float32
 
 
 def unit(vectors: Float[Tensor, "... d"]) -> Float[Tensor, "... d"]:

@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from info_nce.checks import ArgumentError, ShapeError, check_number, fail
+from info_nce.similarity import compute_dtype
 
 __all__ = ["logit_scale"]
 
@@ -47,7 +48,7 @@ def logit_scale(
             expected="temperature > 0",
             hint=_HINT,
         )
-    scale = torch.exp(-torch.log(temperature.to(like.device, like.dtype)))
+    scale = torch.exp(-torch.log(temperature.to(like.device, compute_dtype(like.dtype))))
     if temperature.numel() == 1:
         return scale.reshape(())
     scale = scale.reshape(-1)

@@ -57,7 +57,7 @@ def dclw(
     margin: float | None = None,
     log_q: Vector | None = None,
 ) -> Vector:
-    """ℓ_i = -w_i s_pos + log Σ_{negatives} e^{s}.
+    """ℓ_i = -w_i s_pos + log Σ_{negatives} e^{s}. With `log_q` the weight multiplies the corrected s_pos.
 
     Source: Yeh et al. 2022, arXiv:2110.06848, the definition of L_DCW.
     """
@@ -83,6 +83,7 @@ def debiased_info_nce(
     """ℓ = -log( e^{s+} / (e^{s+} + N g) ), g = max{ (mean_{neg} e^{s} - τ⁺ e^{s+}) / (1 - τ⁺), e^{-1/t} }.
 
     N = how many negatives the query has. Cosine only: the floor e^{-1/t} is the least value that e^{cos/t} can take.
+    With `log_q` every s in the formula is a corrected one; the floor stays.
 
     Source: Chuang et al. 2020, arXiv:2007.00224, the estimator g and the loss with it, for one positive (M = 1).
     """

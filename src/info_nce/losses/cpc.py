@@ -28,7 +28,7 @@ from info_nce.losses.options import Options, Settings, Shared, Tensors, loss_fun
 from info_nce.objectives import Softmax
 from info_nce.pairing import Cells, Nowhere, Partner, SameTag, Without
 from info_nce.scores import ScoreMatrix
-from info_nce.similarity import DotProduct, Similarity
+from info_nce.similarity import DotProduct, Similarity, compute_dtype
 from info_nce.temperature import logit_scale
 
 __all__ = ["CPC", "CPCNegatives", "cpc"]
@@ -87,6 +87,8 @@ def cpc(
     options = Options(**shared, similarity=similarity).refuse("cpc", same_id="one latent is the answer")
     ahead = _check(context, latents, weight, steps, negatives)
     times = latents.shape[1]
+    # the maps are part of the logits, which are never formed in half precision
+    context, weight = (tensor.to(compute_dtype(tensor.dtype)) for tensor in (context, weight))
     query = torch.cat([context[:, : times - k] @ w for k, w in zip(ahead, weight, strict=True)], 1)  # N R D
     target = torch.cat([torch.arange(k, times, device=latents.device) for k in ahead])  # R
     if isinstance(temperature, Tensor) and temperature.numel() != 1:

@@ -55,7 +55,7 @@ def debiased_info_nce(
         >>> round(debiased_info_nce(view, view).item(), 5)  # g = (1 - 0.1 e^2) / 0.9
         0.21153
         >>> round(debiased_info_nce(view, view, positive_prior=0.0).item(), 5)
-        0.59442
+        0.59444
 
     Source:
         Chuang et al. 2020, "Debiased Contrastive Learning", arXiv:2007.00224, eq. 8 with one positive, tau+ 0.1,

@@ -48,8 +48,8 @@ def moco(
     Example:
         >>> import torch
         >>> q = torch.eye(4)
-        >>> round(moco(q, q, -q, temperature=0.5).item(), 5)
-        0.3607
+        >>> round(moco(q, q, -q, temperature=0.5).item(), 5)  # log(1 + 3 exp(-2) + exp(-4))
+        0.3537
 
     Source:
         He et al. 2020, "Momentum Contrast for Unsupervised Visual Representation Learning", arXiv:1911.05722, eq. 1;

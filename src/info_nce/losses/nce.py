@@ -6,12 +6,22 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from info_nce.checks import ArgumentError, ShapeError, check_alike, check_choice, check_embeddings, check_not_empty, fail
-from info_nce.checks import shapes
 from info_nce.assemble import given_logits
+from info_nce.checks import (
+    ArgumentError,
+    ShapeError,
+    check_alike,
+    check_choice,
+    check_embeddings,
+    check_not_empty,
+    fail,
+    shapes,
+)
 from info_nce.contrast import Reduction, contrast
+from info_nce.engines import Engine
 from info_nce.objectives import Sigmoid
 from info_nce.pairing import Everywhere, Nowhere
+from info_nce.similarity import compute_dtype
 
 __all__ = ["NCE", "nce"]
 
@@ -23,6 +33,8 @@ def nce(
     noise_log_density: Float[Tensor, "n k"],
     num_noise: int | None = None,
     reduction: Reduction = "mean",
+    *,
+    engine: Engine | None = None,
 ) -> Float[Tensor, ""] | Float[Tensor, " n"]:
     r"""How surely are samples of the data told from samples of a known noise?
 
@@ -38,6 +50,7 @@ def nce(
         noise_log_density: log p_n of the noise samples.
         num_noise: nu, the number of noise samples per datum; the width of noise_scores.
         reduction: "mean" over the data, "sum", or "none" for one value per datum.
+        engine: how the sums are computed; `Auto()` chooses.
 
     Returns:
         Loss in nats. (1 + nu) log(1 + nu) - nu log nu = model and noise cannot be told apart.
@@ -89,9 +102,11 @@ def nce(
             hint="leave num_noise out",
         )
     log_nu = math.log(noise_scores.shape[1])
-    data = given_logits((data_scores - data_log_density - log_nu)[:, None], Everywhere(data_scores.device))
-    noise = given_logits(noise_scores - noise_log_density - log_nu, Nowhere())
-    return contrast([data, noise], Sigmoid(), reduction=reduction)
+    dtype = compute_dtype(data_scores.dtype)
+    on_data = data_scores.to(dtype) - data_log_density.to(dtype) - log_nu
+    on_noise = noise_scores.to(dtype) - noise_log_density.to(dtype) - log_nu
+    matrices = [given_logits(on_data[:, None], Everywhere(data_scores.device)), given_logits(on_noise, Nowhere())]
+    return contrast(matrices, Sigmoid(), engine=engine, reduction=reduction)
 
 
 class NCE(nn.Module):

@@ -41,7 +41,7 @@ def nt_xent(
         >>> import torch
         >>> view = torch.eye(4)
         >>> round(nt_xent(view, view, temperature=0.5).item(), 5)  # log(1 + 6 exp(-2))
-        0.59442
+        0.59444
 
     Source:
         Chen, Kornblith, Norouzi, Hinton 2020, "A Simple Framework for Contrastive Learning of Visual Representations",
@@ -68,7 +68,7 @@ class NTXent(Face):
         >>> import torch
         >>> view = torch.eye(4)
         >>> round(NTXent(temperature=0.5)(view, view).item(), 5)
-        0.59442
+        0.59444
     """
 
     source = "Chen, Kornblith, Norouzi, Hinton 2020, arXiv:2002.05709, eq. 1"

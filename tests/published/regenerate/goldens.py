@@ -289,7 +289,7 @@ def lightly() -> Iterator[Case]:
             "lightly",
             f"{name}({arguments})(view1, view2)",
             {"view1": view1, "view2": view2},
-            lambda view1, view2, loss=getattr(losses, name)(**options): loss(view1, view2),
+            lambda view1, view2, loss=name, chosen=options: getattr(losses, loss)(**chosen)(view1, view2),
             options=options,
             reference={
                 "function": function,

