@@ -42,7 +42,7 @@ def assemble(
         query, key = similarity.factors(query, key)
         query = query * (scale[:, None] if scale.dim() else scale)
         return ScoreMatrix(query, key, offset, positives, out, lookup=lookup)
-    parameters = dict(similarity.named_parameters())
+    parameters: dict[str, Tensor] = dict(similarity.named_parameters())
     matrix = ScoreMatrix(query, key, offset, positives, out, None, lookup, similarity, scale, parameters)
     _refuse_hidden_tensors(matrix)
     return matrix
@@ -61,7 +61,7 @@ def _refuse_hidden_tensors(matrix: ScoreMatrix) -> None:
         if matrix.logits(pieces).requires_grad:
             fail(
                 ArgumentError,
-                f"{type(matrix.similarity).__name__} depends on a tensor that needs a gradient and is not its parameter.",
+                f"{type(matrix.similarity).__name__} uses a tensor that needs a gradient and is not its parameter.",
                 got="a similarity with a hidden tensor (a closure or a plain attribute)",
                 expected="every trained tensor as an nn.Parameter or a submodule of the similarity",
                 hint="self.weight = nn.Parameter(...) in its __init__",

@@ -170,7 +170,7 @@ def check_choice(name: str, value: object, choices: Iterable[str]) -> None:
         )
 
 
-def check_number(  # noqa: PLR0913 - one bound each
+def check_number(
     name: str,
     value: object,
     *,
@@ -181,11 +181,15 @@ def check_number(  # noqa: PLR0913 - one bound each
     hint: str,
 ) -> None:
     """Refuse a setting outside the interval in which its formula means something; NaN is outside of every interval."""
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    inside = is_number and (low < value if low_open else low <= value) and (value < high if high_open else value <= high)
-    if not inside:
-        left, right = "(" if low_open or low == float("-inf") else "[", ")" if high_open or high == float("inf") else "]"
-        kind = ArgumentError if is_number else DTypeError
+    number = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    low_ok = number is not None and (low < number if low_open else low <= number)
+    high_ok = number is not None and (number < high if high_open else number <= high)
+    if not (low_ok and high_ok):
+        left, right = (
+            "(" if low_open or low == float("-inf") else "[",
+            ")" if high_open or high == float("inf") else "]",
+        )
+        kind = DTypeError if number is None else ArgumentError
         fail(
             kind, f"{name} is out of range.", got=f"{name}={value!r}", expected=f"{left}{low}, {high}{right}", hint=hint
         )

@@ -56,7 +56,8 @@ def contrast(
             sides = [{**total, **(given or {})} for total in both]
         else:
             sides = [{**engine.totals(matrices, objective.statistics()), **(given or {})}]
-        return sum(reduced(objective.per_query(t), objective.counted(t), reduction) for t in sides) / len(sides)
+        losses = [reduced(objective.per_query(t), objective.counted(t), reduction) for t in sides]
+        return losses[0] if len(losses) == 1 else (losses[0] + losses[1]) / 2
 
 
 def reduced(losses: Tensor, counted: Tensor | None, reduction: Reduction) -> Tensor:

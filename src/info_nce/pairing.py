@@ -11,7 +11,19 @@ from torch import Tensor
 
 from info_nce.checks import check_choice
 
-__all__ = ["AllOf", "AnyOf", "Cells", "Everywhere", "Listed", "Nowhere", "Partner", "SameTag", "labelled", "pairs", "views"]
+__all__ = [
+    "AllOf",
+    "AnyOf",
+    "Cells",
+    "Everywhere",
+    "Listed",
+    "Nowhere",
+    "Partner",
+    "SameTag",
+    "labelled",
+    "pairs",
+    "views",
+]
 
 SameId = Literal["out", "positive"]
 
@@ -145,7 +157,7 @@ class Transposed(Cells):
         return None if mask is None else mask.mT
 
     @property
-    def T(self) -> Cells:
+    def T(self) -> Cells:  # noqa: N802 - as in torch
         """The set itself."""
         return self.cells
 
@@ -164,9 +176,7 @@ def pairs(count: int, ids: Tensor | None, same_id: SameId, device: torch.device)
     return (alike, Nowhere()) if same_id == "positive" else (own, Without(alike, own))
 
 
-def views(
-    count: int, items: int, ids: Tensor | None, same_id: SameId, device: torch.device
-) -> tuple[Cells, Cells]:
+def views(count: int, items: int, ids: Tensor | None, same_id: SameId, device: torch.device) -> tuple[Cells, Cells]:
     """Row v*items + i is view v of item i: its positives are the other views of i, and it never meets itself.
 
     Returns:

@@ -54,13 +54,13 @@ class KeyQueue(nn.Module):
         self.register_buffer("ids_", torch.full((size,), NO_ID))
         self.register_buffer("progress", torch.zeros(2, dtype=torch.int64))
         self._place, self._filled = 0, 0
-        self.register_load_state_dict_post_hook(self._restore)
+        self.register_load_state_dict_post_hook(self._restore)  # type: ignore[no-untyped-call]
 
     @staticmethod
     def _restore(queue: nn.Module, _: Any) -> None:
         # kept as plain integers beside the buffer, so that reading them never waits for a GPU
         if isinstance(queue, KeyQueue):
-            queue._place, queue._filled = (int(value) for value in queue.progress)
+            queue._place, queue._filled = (int(value) for value in queue.progress)  # noqa: SLF001 - its own
 
     @property
     def size(self) -> int:

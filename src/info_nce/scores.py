@@ -4,13 +4,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor
 
 from info_nce.pairing import Cells, Everywhere, Nowhere, Partner
-from info_nce.similarity import InnerProduct, Similarity
+from info_nce.similarity import Similarity
 
 __all__ = ["Operand", "ScoreMatrix", "Suspects", "Tile"]
 
@@ -34,8 +34,8 @@ class Operand:
     def give(self, total: Tensor, rows: slice, columns: slice, gradient: Tensor) -> None:
         """Add a tile's gradient to the whole tensor's."""
         where = self.part(rows, columns)
-        if self.repeats:  # an entry may be looked up many times: += would count it once
-            total.index_put_(where, gradient, accumulate=True)
+        if self.repeats:  # an entry may be looked up often: += would count it once
+            total.index_put_([cast("Tensor", where[0])], gradient, accumulate=True)
         else:
             total[where] += gradient
 
@@ -150,7 +150,10 @@ class ScoreMatrix:
 
     def operands(self) -> dict[str, Operand]:
         """Every tensor that the logits depend on, by name."""
-        found = {"query": Operand(self.query, _of_rows), "key": Operand(self.key, self._key_part, self.lookup is not None)}
+        found = {
+            "query": Operand(self.query, _of_rows),
+            "key": Operand(self.key, self._key_part, self.lookup is not None),
+        }
         if self.offset is not None:
             found["offset"] = Operand(self.offset, _of_columns if self.offset.dim() == 1 else _of_both)
         if self.scale is not None:
@@ -166,26 +169,33 @@ class ScoreMatrix:
 
     def with_tensors(self, tensors: dict[str, Tensor]) -> "ScoreMatrix":
         """The same matrix made of other tensors."""
-        named = {name: tensor for name, tensor in tensors.items() if name not in self.parameters}
-        return replace(self, **named, parameters={name: tensors[name] for name in self.parameters})
+        return replace(
+            self,
+            query=tensors["query"],
+            key=tensors["key"],
+            offset=tensors.get("offset"),
+            scale=tensors.get("scale"),
+            parameters={name: tensors[name] for name in self.parameters},
+        )
 
     def logits(self, pieces: dict[str, Tensor]) -> Tensor:
         """Compute the logits of a tile from the pieces that its operands gave."""
         query, key = pieces["query"], pieces["key"]
         if key.dim() == 3:  # runs of queries with a list of their own
-            query = query.unflatten(0, (len(key), -1))
-        logits = query @ key.mT if self.similarity is None else self._compare(query, key, pieces)
+            query = query.reshape(len(key), -1, query.shape[-1])
+        logits = query @ key.mT if self.similarity is None else self._compare(self.similarity, query, key, pieces)
         if key.dim() == 3:
             logits = logits.flatten(0, 1)
         if "scale" in pieces:
             logits = logits * (pieces["scale"][:, None] if pieces["scale"].dim() else pieces["scale"])
         return logits + pieces["offset"] if "offset" in pieces else logits
 
-    def _compare(self, query: Tensor, key: Tensor, pieces: dict[str, Tensor]) -> Tensor:
+    def _compare(self, similarity: Similarity, query: Tensor, key: Tensor, pieces: dict[str, Tensor]) -> Tensor:
         parameters = {name: pieces[name] for name in self.parameters}
 
         def compare(query: Tensor, key: Tensor) -> Tensor:
-            return torch.func.functional_call(self.similarity, parameters, (query, key))
+            compared: Tensor = torch.func.functional_call(similarity, parameters, (query, key))
+            return compared
 
         return compare(query, key) if query.dim() == 2 else torch.vmap(compare)(query, key)
 

@@ -10,7 +10,16 @@ from torch import Tensor, nn
 
 from info_nce.checks import DTypeError, ShapeError, fail
 
-__all__ = ["Bilinear", "Cosine", "DotProduct", "InnerProduct", "NegativeSquaredDistance", "Similarity", "compute_dtype", "unit"]
+__all__ = [
+    "Bilinear",
+    "Cosine",
+    "DotProduct",
+    "InnerProduct",
+    "NegativeSquaredDistance",
+    "Similarity",
+    "compute_dtype",
+    "unit",
+]
 
 
 def compute_dtype(dtype: torch.dtype) -> torch.dtype:

@@ -44,7 +44,7 @@ class Statistic(ABC):
         return one + other
 
     def pull(self, tile: Tile, dim: int, total: Tensor) -> Tensor:
-        """d total / d logit for each cell of a tile."""
+        """The derivative of the total by each cell of a tile."""
         raise NotImplementedError  # never asked of a statistic that is not differentiable
 
     def _inside(self, tile: Tile, dim: int) -> Tensor:
@@ -85,7 +85,7 @@ class Sum(Statistic):
         """Add them up."""
         return tile.of(self.over, dim, 0.0).sum(dim)
 
-    def pull(self, tile: Tile, dim: int, total: Tensor) -> Tensor:
+    def pull(self, tile: Tile, dim: int, total: Tensor) -> Tensor:  # noqa: ARG002 - the total does not matter
         """1 for each cell of the role."""
         return self._inside(tile, dim)
 
@@ -132,6 +132,6 @@ class Softplus(Statistic):
         # not F.softplus: it drops the exponential above 20, an error that float64 shows
         return -F.logsigmoid(tile.of(self.over, dim, float("-inf") * self.sign) * -self.sign).sum(dim)
 
-    def pull(self, tile: Tile, dim: int, total: Tensor) -> Tensor:
+    def pull(self, tile: Tile, dim: int, total: Tensor) -> Tensor:  # noqa: ARG002 - the total does not matter
         """The probability of the wrong answer, with its sign."""
         return torch.sigmoid(tile.of(self.over, dim, float("-inf") * self.sign) * self.sign) * self.sign

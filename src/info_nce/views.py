@@ -35,9 +35,9 @@ def views_from_interleaved(
         [1.0, 3.0]
     """
     _divisible(features, views)
-    found = features.unflatten(0, (-1, views)).unbind(1)
+    found = _cut(features, views, interleaved=True)
     if check:
-        _refuse_other_layout(found, features.unflatten(0, (views, -1)).unbind(0), "interleaved", "stacked")
+        _refuse_other_layout(found, _cut(features, views, interleaved=False), "interleaved", "stacked")
     return found
 
 
@@ -63,10 +63,15 @@ def views_from_stacked(
         [1.0, 2.0]
     """
     _divisible(features, views)
-    found = features.unflatten(0, (views, -1)).unbind(0)
+    found = _cut(features, views, interleaved=False)
     if check:
-        _refuse_other_layout(found, features.unflatten(0, (-1, views)).unbind(1), "stacked", "interleaved")
+        _refuse_other_layout(found, _cut(features, views, interleaved=True), "stacked", "interleaved")
     return found
+
+
+def _cut(features: Tensor, views: int, *, interleaved: bool) -> tuple[Tensor, ...]:
+    width = features.shape[1]
+    return features.reshape(-1, views, width).unbind(1) if interleaved else features.reshape(views, -1, width).unbind(0)
 
 
 def _divisible(features: Tensor, views: int) -> None:
@@ -83,9 +88,7 @@ def _divisible(features: Tensor, views: int) -> None:
 
 
 @torch.no_grad()
-def _refuse_other_layout(
-    claimed: tuple[Tensor, ...], other: tuple[Tensor, ...], name: str, other_name: str
-) -> None:
+def _refuse_other_layout(claimed: tuple[Tensor, ...], other: tuple[Tensor, ...], name: str, other_name: str) -> None:
     """Compare each row's two possible partners. In the right layout about half of unrelated rows prefer the other."""
     if len(claimed[0]) < _ENOUGH_ITEMS or torch.compiler.is_compiling():
         return
@@ -96,7 +99,7 @@ def _refuse_other_layout(
         fail(
             ArgumentError,
             f"This batch does not look {name}.",
-            got=f"rows paired as {name} have a median cosine of {here.median():.2f}, as {other_name} {there.median():.2f}",
+            got=f"median cosine of partners: {here.median():.2f} as {name}, {there.median():.2f} as {other_name}",
             expected=f"the views of an item to be closer than strangers, paired as {name}",
             hint=f"views_from_{other_name}(features, {len(claimed)}), or check=False",
         )

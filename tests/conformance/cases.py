@@ -3,17 +3,18 @@
 A new loss joins every test of this folder by a row here.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
+
 from info_nce import functional as f
 from info_nce.engines import Engine
 from info_nce.queue import KeyQueue
 from info_nce.similarity import Bilinear, DotProduct, NegativeSquaredDistance, Similarity
-from torch import Tensor
-
 from tests import reference as ref
 
 # N queries, M negatives, D features; small primes, so that a mix-up of sizes cannot pass
@@ -52,7 +53,7 @@ class Case:
 class AbsoluteDifference(Similarity):
     """A user's own: minus the mean absolute difference, feature by feature weighted. No inner product."""
 
-    def __init__(self, weight: Tensor | None = None) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.weight = torch.nn.Parameter(torch.linspace(0.5, 1.5, D, dtype=torch.float64))
 
@@ -62,7 +63,7 @@ class AbsoluteDifference(Similarity):
 
 def absolute_difference(u: list[float], v: list[float]) -> float:
     weight = [0.5 + i / (D - 1) for i in range(D)]
-    return -((sum(w * (a - b) ** 2 for w, a, b in zip(weight, u, v, strict=True)) + 0.1) ** 0.5)
+    return -math.sqrt(sum(w * (a - b) ** 2 for w, a, b in zip(weight, u, v, strict=True)) + 0.1)
 
 
 def bilinear_module() -> Bilinear:
@@ -184,22 +185,26 @@ def explicit_cases() -> Iterator[Case]:
     tags = [1, 7, 0]
     for same in ("out", "positive"):
         words = {"same_id": same, "keep_in_batch": True}
-        package = {"ids": ids(IDS), "negative_ids": ids(tags), **words}
-        yield explicit(f"unpaired ids {same}", package, {"ids": IDS, "negative_ids": tags, **words})
+        tagged = {"ids": ids(IDS), "negative_ids": ids(tags), **words}
+        yield explicit(f"unpaired ids {same}", tagged, {"ids": IDS, "negative_ids": tags, **words})
     nested = [[0, 9], [9, 9], [9, 0], [2, 2], [3, 1]]
-    package = {"ids": ids(IDS), "negative_ids": ids(nested)}
+    package: dict[str, Any] = {"ids": ids(IDS), "negative_ids": ids(nested)}
     yield explicit("paired ids", package, {"ids": IDS, "negative_ids": nested}, paired=True)
     yield explicit("unpaired log_q", {"log_q": t(LOG_M)}, {"log_q": LOG_M})
-    kept = {"keep_in_batch": True}
+    kept: dict[str, Any] = {"keep_in_batch": True}
     package = {"log_q": (t(LOG_Q), t(LOG_M)), **kept}
     yield explicit("unpaired kept log_q", package, {"log_q": LOG_Q + LOG_M, **kept})
     own = [[-0.1 * i, -0.3] for i in range(N)]
     yield explicit("paired log_q", {"log_q": t(own)}, {"log_q": own}, paired=True)
-    yield explicit("paired kept log_q", {"log_q": (t(LOG_Q), t(own)), **kept}, {"log_q": (LOG_Q, own), **kept}, paired=True)
-    guides = [*GUIDE, ref.vectors(M, D, seed=13)]
+    yield explicit(
+        "paired kept log_q", {"log_q": (t(LOG_Q), t(own)), **kept}, {"log_q": (LOG_Q, own), **kept}, paired=True
+    )
+    guides: list[Any] = [*GUIDE, ref.vectors(M, D, seed=13)]
     yield explicit("unpaired guide", {"guide": [t(g) for g in guides]}, {"guide": guides})
     guides = [*GUIDE, ref.sequences(N, H, D, seed=13)]
-    yield explicit("paired guide kept", {"guide": [t(g) for g in guides], **kept}, {"guide": guides, **kept}, paired=True)
+    yield explicit(
+        "paired guide kept", {"guide": [t(g) for g in guides], **kept}, {"guide": guides, **kept}, paired=True
+    )
 
 
 def view_cases() -> Iterator[Case]:
@@ -218,20 +223,21 @@ def view_cases() -> Iterator[Case]:
             )
     labels = [0, 1, 0, 2, 1, 0, 1]
     features = {"features": ref.vectors(len(labels), D, seed=6)}
-    for name, package in {
+    sup_con: dict[str, dict[str, Any]] = {
         "sup_con": {},
         "sup_con inside": {"inside": True},
         "sup_con margin": {"margin": -0.2},
         "sup_con smoothing": {"label_smoothing": 0.1},
         "sup_con inside margin": {"inside": True, "margin": 0.1},
-    }.items():
+    }
+    for name, options in sup_con.items():
         yield Case(
             name,
             features,
-            lambda given, engine, package=package, **s: f.sup_con(
-                given["features"], ids(labels), engine=engine, **package, **s
+            lambda given, engine, options=options, **s: f.sup_con(
+                given["features"], ids(labels), engine=engine, **options, **s
             ),
-            lambda features, package=package: [v or 0.0 for v in ref.sup_con(features, labels, **package)],
+            lambda features, options=options: [v or 0.0 for v in ref.sup_con(features, labels, **options)],
             counted=len(labels) - 1,
         )
 
@@ -247,10 +253,11 @@ def reweighted_cases() -> Iterator[Case]:
         yield two(f"{name} log_q", function, oracle, {"log_q": t(LOG_Q * 2)}, {"log_q": LOG_Q * 2})
     yield two("dclw sigma", f.dclw, ref.dclw, {"sigma": 0.2})
     yield two("dcl all one", f.dcl, ref.dcl, {"ids": ids([3] * N)}, {"ids": [3] * N})
-    for name, function, oracle in (
+    corrected: list[tuple[str, Any, Any]] = [
         ("debiased", f.debiased_info_nce, ref.debiased_info_nce),
         ("hard", f.hard_negative_info_nce, ref.hard_negative_info_nce),
-    ):
+    ]
+    for name, function, oracle in corrected:
         yield two(name, function, oracle)
         yield two(f"{name} ids", function, oracle, {"ids": ids(IDS)}, {"ids": IDS})
         yield two(f"{name} margin", function, oracle, {"margin": 0.0})
@@ -263,7 +270,13 @@ def reweighted_cases() -> Iterator[Case]:
     for k in (1, 3, 2 * N - 2):
         yield two(f"hard top {k}", f.hard_negative_info_nce, ref.hard_negative_info_nce, {"top_k": k})
     top = {"top_k": 4, "margin": 0.1}
-    yield two("hard top ids", f.hard_negative_info_nce, ref.hard_negative_info_nce, {"ids": ids(IDS), **top}, {"ids": IDS, **top})
+    yield two(
+        "hard top ids",
+        f.hard_negative_info_nce,
+        ref.hard_negative_info_nce,
+        {"ids": ids(IDS), **top},
+        {"ids": IDS, **top},
+    )
     yield two("robust", f.robust_info_nce, ref.robust_info_nce)
     yield two("robust q 1", f.robust_info_nce, ref.robust_info_nce, {"q": 1.0, "lam": 0.5, "temperature": 0.5})
     yield two("robust ids", f.robust_info_nce, ref.robust_info_nce, {"ids": ids(IDS)}, {"ids": IDS})
@@ -275,7 +288,9 @@ def pairwise_cases() -> Iterator[Case]:
     yield two("siglip", f.sigmoid_loss, ref.sigmoid_loss)
     yield two("siglip ids", f.sigmoid_loss, ref.sigmoid_loss, {"ids": ids(IDS)}, {"ids": IDS})
     positive = {"same_id": "positive", "bias": -3.0}
-    yield two("siglip positive", f.sigmoid_loss, ref.sigmoid_loss, {"ids": ids(IDS), **positive}, {"ids": IDS, **positive})
+    yield two(
+        "siglip positive", f.sigmoid_loss, ref.sigmoid_loss, {"ids": ids(IDS), **positive}, {"ids": IDS, **positive}
+    )
     yield two("siglip margin", f.sigmoid_loss, ref.sigmoid_loss, {"margin": -0.1})
     yield two("siglip sharp", f.sigmoid_loss, ref.sigmoid_loss, {"temperature": 0.01, "bias": 5.0})
 
@@ -290,7 +305,12 @@ def pairwise_cases() -> Iterator[Case]:
         "data_log_density": [-1.0, -2.0],
         "noise_log_density": [[-0.5, -1.5, -0.1], [-2.5, -0.7, -1.1]],
     }
-    yield Case("nce", scores, lambda given, engine, **s: f.nce(**given, engine=engine, **s), lambda **given: ref.nce(**given, num_noise=3))
+    yield Case(
+        "nce",
+        scores,
+        lambda given, engine, **s: f.nce(**given, engine=engine, **s),
+        lambda **given: ref.nce(**given, num_noise=3),
+    )
 
 
 def queue_cases() -> Iterator[Case]:
@@ -306,7 +326,7 @@ def queue_cases() -> Iterator[Case]:
         return f.moco(tensors["query"], t(K), held, ids=ids(IDS), engine=engine, **settings)
 
     yield Case("moco", {"query": Q}, with_queue, lambda query: ref.moco(query, K, queue))
-    words = {"ids": IDS, "queue_ids": tags}
+    words: dict[str, Any] = {"ids": IDS, "queue_ids": tags}
     yield Case("moco ids", {"query": Q}, with_ids, lambda query: ref.moco(query, K, queue, **words))
 
 
@@ -344,13 +364,14 @@ def sequence_cases() -> Iterator[Case]:
 
 
 def retrieval_cases() -> Iterator[Case]:
-    for name, package in {
+    options: dict[str, dict[str, Any]] = {
         "retrieval": {},
         "retrieval strict": {"margin": -0.1, "temperature": 0.3},
         "retrieval all": {"margin": None},
         "retrieval plain": {"query_query": False, "document_document": False},
         "retrieval ids": {"ids": IDS},
-    }.items():
+    }
+    for name, package in options.items():
         for hard in (None, PAIRED):
             tensors = {"query": Q, "document": K, **({} if hard is None else {"negatives": hard})}
             yield Case(

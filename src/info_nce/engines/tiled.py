@@ -61,7 +61,9 @@ class Tiled(Engine):
         self, matrices: Sequence[ScoreMatrix], statistics: Statistics, directions: tuple[int, ...]
     ) -> tuple[Totals, ...]:
         tensors = [operand.tensor for matrix in matrices for operand in matrix.operands().values()]
-        flat = _Totals.apply(self, _detached(matrices), statistics, directions, *tensors)
+        flat: tuple[Tensor, ...] = _Totals.apply(  # type: ignore[no-untyped-call]
+            self, _detached(matrices), statistics, directions, *tensors
+        )
         return _named(flat, statistics, directions)
 
 

@@ -26,7 +26,18 @@ from info_nce.scores import ScoreMatrix
 from info_nce.similarity import Bilinear, InnerProduct, Similarity, compute_dtype
 from info_nce.temperature import logit_scale
 
-__all__ = ["check_pairs", "check_views", "check_with_negatives", "guides", "loss_of", "negative_log", "pair_matrix", "self_matrix", "view_guides", "view_matrix"]
+__all__ = [
+    "check_pairs",
+    "check_views",
+    "check_with_negatives",
+    "guides",
+    "loss_of",
+    "negative_log",
+    "pair_matrix",
+    "self_matrix",
+    "view_guides",
+    "view_matrix",
+]
 
 _DROP_LAST = "drop_last=True in the loader, or pass unpaired keys as negative_keys of info_nce"
 
@@ -108,7 +119,9 @@ def pair_matrix(query: Tensor, key: Tensor, scale: float | Tensor, options: Opti
     return assemble(query, key, options.similarity, scale, positives=positives, out=out, offset=offset)
 
 
-def view_matrix(given: Sequence[Tensor], temperature: float | Tensor, options: Options) -> tuple[ScoreMatrix, float | Tensor]:
+def view_matrix(
+    given: Sequence[Tensor], temperature: float | Tensor, options: Options
+) -> tuple[ScoreMatrix, float | Tensor]:
     """All views against all views, in the order view 1, view 2, ...
 
     Returns:
@@ -175,6 +188,4 @@ def loss_of(
     matrices = leave_out_suspects(
         matrices, options.chosen_engine, margin=options.margin, scale=scale, guide=guide, symmetric=symmetric
     )
-    return contrast(
-        matrices, objective, engine=options.engine, symmetric=symmetric, given=given, reduction=reduction
-    )
+    return contrast(matrices, objective, engine=options.engine, symmetric=symmetric, given=given, reduction=reduction)

@@ -28,16 +28,15 @@ from info_nce.losses.options import Options, Settings, Shared, Tensors, loss_fun
 from info_nce.objectives import Softmax
 from info_nce.pairing import Cells, Nowhere, Partner, SameTag, Without
 from info_nce.scores import ScoreMatrix
-from info_nce.similarity import DotProduct, Similarity, compute_dtype
+from info_nce.similarity import DotProduct, compute_dtype
 from info_nce.temperature import logit_scale
 
 __all__ = ["CPC", "CPCNegatives", "cpc"]
 
 CPCNegatives = Literal["both", "same", "others"]
-_DOT = DotProduct()
 
 
-@loss_function
+@loss_function(similarity=DotProduct())
 def cpc(
     context: Float[Tensor, "n t c"],
     latents: Float[Tensor, "n t d"],
@@ -46,8 +45,6 @@ def cpc(
     negatives: CPCNegatives = "both",
     temperature: float | Tensor = 1.0,
     reduction: Reduction = "mean",
-    *,
-    similarity: Similarity = _DOT,
     **shared: Unpack[Shared],
 ) -> Float[Tensor, ""] | Float[Tensor, " n*r"]:
     r"""How surely does the context now pick the latent k steps ahead out of the others?
@@ -63,8 +60,8 @@ def cpc(
         temperature: 1, as the paper has none; one for all.
         reduction: "mean" over all predictions, "sum", or "none" for one value per prediction, in the order sequence,
             step, time.
-        similarity: of the predicted and the true latent: the dot product, as in the paper.
-        shared: see `Options`; `ids` (N) tags sequences, `log_q` and the guide (context and latents, compared without
+        shared: see `Options`; `similarity` compares the predicted with the true latent, by the dot product as in the
+            paper; `ids` (N) tags sequences, `log_q` and the guide (context and latents, compared without
             the maps) are (N, T, ...). Further positives do not compose.
 
     Returns:
@@ -84,7 +81,7 @@ def cpc(
         van den Oord, Li, Vinyals 2018, arXiv:1807.03748, eq. 3 and 4. The paper draws the negatives; here they are all
         other latents of the batch.
     """
-    options = Options(**shared, similarity=similarity).refuse("cpc", same_id="one latent is the answer")
+    options = Options(**shared).refuse("cpc", same_id="one latent is the answer")
     ahead = _check(context, latents, weight, steps, negatives)
     times = latents.shape[1]
     # the maps are part of the logits, which are never formed in half precision
@@ -198,6 +195,7 @@ class CPC(Face):
     """
 
     source = "van den Oord, Li, Vinyals 2018, arXiv:1807.03748, eq. 3 and 4"
+    defaults = Settings(similarity=DotProduct())
     _shown = ("steps", "negatives")
 
     def __init__(
@@ -212,7 +210,7 @@ class CPC(Face):
         learnable: bool = False,
         **settings: Unpack[Settings],
     ) -> None:
-        super().__init__(temperature, reduction, learnable=learnable, **{"similarity": DotProduct(), **settings})
+        super().__init__(temperature, reduction, learnable=learnable, **settings)
         check_choice("negatives", negatives, ("both", "same", "others"))
         for name, value in (("context_features", context_features), ("latent_features", latent_features)):
             check_number(name, value, low=1, hint="the last size of the tensor")

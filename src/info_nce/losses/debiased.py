@@ -19,7 +19,7 @@ from info_nce.pairing import Listed, Nowhere
 __all__ = ["DebiasedInfoNCE", "HardNegativeInfoNCE", "debiased_info_nce", "hard_negative_info_nce"]
 
 
-@loss_function
+@loss_function()
 def debiased_info_nce(
     view1: Float[Tensor, "n d"],
     view2: Float[Tensor, "n d"],
@@ -61,10 +61,12 @@ def debiased_info_nce(
         Chuang et al. 2020, "Debiased Contrastive Learning", arXiv:2007.00224, eq. 8 with one positive, tau+ 0.1,
         temperature 0.5. N counts a query's negatives (2 N - 2 views).
     """
-    return _debiased(view1, view2, temperature, reduction, Debiased(_prior(positive_prior)), shared, "debiased_info_nce")
+    return _debiased(
+        view1, view2, temperature, reduction, Debiased(_prior(positive_prior)), shared, "debiased_info_nce"
+    )
 
 
-@loss_function
+@loss_function()
 def hard_negative_info_nce(
     view1: Float[Tensor, "n d"],
     view2: Float[Tensor, "n d"],

@@ -19,7 +19,7 @@ __all__ = ["DCL", "DCLW", "dcl", "dclw"]
 _NO_TARGET = "it has no softmax target to smooth, since the positive is not a candidate"
 
 
-@loss_function
+@loss_function()
 def dcl(
     view1: Float[Tensor, "n d"],
     view2: Float[Tensor, "n d"],
@@ -58,7 +58,7 @@ def dcl(
     return loss_of(matrix, Decoupled(), options, reduction, scale=scale, guide=guide)
 
 
-@loss_function
+@loss_function()
 def dclw(
     view1: Float[Tensor, "n d"],
     view2: Float[Tensor, "n d"],

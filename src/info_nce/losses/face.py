@@ -1,6 +1,7 @@
 """What all faces share: settings kept in a module, a temperature that may be learned. No mathematics."""
 
 import math
+from typing import ClassVar, cast
 
 import torch
 from jaxtyping import Float
@@ -28,6 +29,8 @@ class Face(nn.Module):
 
     source = ""
     """The paper that the loss comes from."""
+    defaults: ClassVar[Settings] = {}
+    """Settings that this loss has another default for."""
     minimum_temperature = 0.01
 
     def __init__(
@@ -40,6 +43,7 @@ class Face(nn.Module):
     ) -> None:
         super().__init__()
         check_choice("reduction", reduction, ("mean", "sum", "none"))
+        settings = cast("Settings", {**self.defaults, **settings})
         options = Options(**settings)
         self.reduction: Reduction = reduction
         self.similarity = options.similarity
@@ -50,7 +54,7 @@ class Face(nn.Module):
             check_number("temperature", temperature, low=0, low_open=True, high_open=True, hint="0.07 as in CLIP")
             self.log_scale = nn.Parameter(torch.tensor(-math.log(float(temperature))))
         elif isinstance(temperature, nn.Parameter):
-            self.given_temperature = temperature
+            self.given_temperature: float | Tensor = temperature
         else:
             self.temperature = temperature
 
@@ -59,8 +63,7 @@ class Face(nn.Module):
         """The temperature now: a tensor with a gradient while it is learned."""
         if self.learnable:
             return torch.exp(-self.log_scale)
-        given: float | Tensor = self.given_temperature
-        return given
+        return self.given_temperature
 
     @temperature.setter
     def temperature(self, temperature: float | Tensor) -> None:

@@ -35,7 +35,7 @@ __all__ = ["InfoNCE", "NegativeMode", "info_nce"]
 NegativeMode = Literal["unpaired", "paired"]
 
 
-@loss_function
+@loss_function()
 def info_nce(
     query: Float[Tensor, "n d"],
     positive_key: Float[Tensor, "n d"],
@@ -106,13 +106,12 @@ def info_nce(
     )
 
 
-def _own_keys(
-    query: Tensor, key: Tensor, scale: float | Tensor, options: Options, *, in_batch: bool
-) -> ScoreMatrix:
+def _own_keys(query: Tensor, key: Tensor, scale: float | Tensor, options: Options, *, in_batch: bool) -> ScoreMatrix:
     """The positives: among all keys of the batch, or each alone."""
-    pair = isinstance(options.log_q, (tuple, list))
     if in_batch:
-        return pair_matrix(query, key, scale, replace(options, log_q=options.log_q[0]) if pair else options)
+        log_q = options.log_q
+        options = options if log_q is None or isinstance(log_q, Tensor) else replace(options, log_q=log_q[0])
+        return pair_matrix(query, key, scale, options)
     return assemble(query, key[:, None], options.similarity, scale, positives=Everywhere(query.device))
 
 
@@ -136,11 +135,11 @@ def _explicit_negatives(
         fail(
             ArgumentError,
             "ids and negative_ids say together which negatives are the query itself.",
-            got=f"ids {'given' if ids is not None else 'missing'}, negative_ids {'given' if negative_ids is not None else 'missing'}",
+            got="ids without negative_ids" if negative_ids is None else "negative_ids without ids",
             expected="both, or neither",
             hint=f"pass negative_ids of shape {shape}",
         )
-    if keep_in_batch and options.log_q is not None and not isinstance(options.log_q, (tuple, list)):
+    if keep_in_batch and isinstance(options.log_q, Tensor):
         fail(
             ArgumentError,
             "log_q must say which candidates it is for.",
@@ -148,7 +147,7 @@ def _explicit_negatives(
             expected="log_q=(of the positive keys, of the negatives)",
             hint="log_q=(torch.zeros(len(query)), log_q_of_the_negatives)",
         )
-    log_q = options.log_q[1] if isinstance(options.log_q, (tuple, list)) else options.log_q
+    log_q = options.log_q[1] if options.log_q is not None and not isinstance(options.log_q, Tensor) else options.log_q
     offset = negative_log(log_q, shape, query)
     as_positives = options.same_id == "positive"
     return assemble(

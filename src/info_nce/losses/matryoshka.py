@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -27,7 +28,6 @@ class Matryoshka(nn.Module):
     cut vector is normalised again by the loss. Maps of a fixed width (`Bilinear`, `CPC`) cannot be cut and are refused.
 
     Example:
-        >>> import torch
         >>> from info_nce import InfoNCE
         >>> loss = Matryoshka(InfoNCE(), widths=(2, 4))
         >>> q = torch.randn(8, 4)
@@ -71,13 +71,14 @@ class Matryoshka(nn.Module):
                 hint="Cosine(), or one such loss per width",
             )
         self.loss, self.widths, self.weights = loss, tuple(widths), tuple(weights)
+        self._terms = list(zip(self.widths, self.weights, strict=True))
 
     def forward(self, *inputs: Any, **settings: Any) -> Float[Tensor, "..."]:
         """Sum the weighted losses of all widths."""
-        return sum(
-            weight * self.loss(*(self._cut(i, width) for i in inputs), **settings)
-            for width, weight in zip(self.widths, self.weights, strict=True)
-        )
+        losses = [
+            weight * self.loss(*(self._cut(i, width) for i in inputs), **settings) for width, weight in self._terms
+        ]
+        return torch.stack(losses).sum(0)
 
     def _cut(self, value: Any, width: int) -> Any:
         value = value.keys() if isinstance(value, KeyQueue) else value

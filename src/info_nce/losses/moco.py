@@ -14,7 +14,7 @@ from info_nce.queue import KeyQueue
 __all__ = ["MoCo", "moco"]
 
 
-@loss_function
+@loss_function()
 def moco(
     query: Float[Tensor, "n d"],
     key: Float[Tensor, "n d"],
@@ -112,6 +112,4 @@ class MoCo(Face):
         **tensors: Unpack[Tensors],
     ) -> Float[Tensor, ""] | Float[Tensor, " n"]:
         """Compute the loss; see `moco`."""
-        return moco(
-            query, key, queue, self.temperature, self.reduction, queue_ids=queue_ids, **self.shared(tensors)
-        )
+        return moco(query, key, queue, self.temperature, self.reduction, queue_ids=queue_ids, **self.shared(tensors))

@@ -2,7 +2,6 @@
 
 import math
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -60,7 +59,7 @@ def nce(
         DTypeError: a tensor is none, or holds integers.
 
     Example:
-        >>> zero = torch.zeros
+        >>> from torch import zeros as zero
         >>> round(nce(zero(2), zero(2, 1), zero(2), zero(2, 1)).item(), 5)  # 2 log 2
         1.38629
 

@@ -13,7 +13,7 @@ from info_nce.objectives import Softmax
 __all__ = ["NTXent", "nt_xent"]
 
 
-@loss_function
+@loss_function()
 def nt_xent(
     *views: Float[Tensor, "n d"],
     temperature: float | Tensor = 0.1,

@@ -115,22 +115,31 @@ def _short(value: object) -> str:
 _DEFAULTS = Options()
 
 
-def loss_function(function: Callable[P, R]) -> Callable[P, R]:
-    """Make a loss compute in full precision under autocast, and show the shared options in its signature."""
+def loss_function(**defaults: object) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Make a loss compute in full precision under autocast, and show the shared options in its signature.
 
-    @functools.wraps(function)
-    def full_precision(*args: P.args, **kwargs: P.kwargs) -> R:
-        tensors = (a for a in (*args, *kwargs.values()) if isinstance(a, Tensor))
-        first = next(tensors, None)
-        with torch.autocast("cpu" if first is None else first.device.type, enabled=False):
-            return function(*args, **kwargs)
+    Args:
+        defaults: shared options that this loss has another default for.
+    """
 
-    signature = inspect.signature(function)
-    own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
-    shared: list[Any] = [
-        inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=getattr(_DEFAULTS, f.name), annotation=f.type)
-        for f in dataclasses.fields(Options)
-        if f.name not in signature.parameters
-    ]
-    full_precision.__signature__ = signature.replace(parameters=own + shared)  # type: ignore[attr-defined]
-    return full_precision
+    def wrap(function: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(function)
+        def full_precision(*args: P.args, **kwargs: P.kwargs) -> R:
+            kwargs.update({name: value for name, value in defaults.items() if name not in kwargs})
+            first = next((a for a in (*args, *kwargs.values()) if isinstance(a, Tensor)), None)
+            with torch.autocast("cpu" if first is None else first.device.type, enabled=False):
+                return function(*args, **kwargs)
+
+        signature = inspect.signature(function)
+        own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        full_precision.__signature__ = signature.replace(  # type: ignore[attr-defined]
+            parameters=own + [_parameter(f, defaults) for f in dataclasses.fields(Options)]
+        )
+        return full_precision
+
+    return wrap
+
+
+def _parameter(field: dataclasses.Field[Any], defaults: dict[str, object]) -> inspect.Parameter:
+    default = defaults.get(field.name, getattr(_DEFAULTS, field.name))
+    return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=field.type)

@@ -21,7 +21,7 @@ from info_nce.temperature import logit_scale
 __all__ = ["RetrievalInfoNCE", "retrieval_info_nce"]
 
 
-@loss_function
+@loss_function(margin=0.1)
 def retrieval_info_nce(
     query: Float[Tensor, "n d"],
     document: Float[Tensor, "n d"],
@@ -31,13 +31,13 @@ def retrieval_info_nce(
     *,
     query_query: bool = True,
     document_document: bool = True,
-    margin: float | None = 0.1,
     **shared: Unpack[Shared],
 ) -> Float[Tensor, ""] | Float[Tensor, " n"]:
     r"""How surely does each query pick its document out of everything in the batch that could be mistaken for it?
 
     $$ \ell_i = -\log \frac{e^{s(q_i, d_i)/\tau}}{Z_i}, \quad
-       Z_i = e^{s(q_i, d_i)/\tau} + \sum_h m\, e^{s(q_i, n_{ih})/\tau}
+       Z_i = e^{s(q_i, d_i)/\tau}
+           + \sum_h m\, e^{s(q_i, n_{ih})/\tau}
            + \sum_{j \ne i} m \big( e^{s(q_i, d_j)/\tau} + e^{s(q_i, q_j)/\tau} + e^{s(d_i, d_j)/\tau} \big) $$
 
     where m = 0 for a candidate whose similarity exceeds s(q_i, d_i) + margin.
@@ -50,9 +50,8 @@ def retrieval_info_nce(
         reduction: "mean", "sum", or "none" for one value per query.
         query_query: whether other queries are candidates.
         document_document: whether other documents are compared with the query's own document.
-        margin: leave likely false negatives out; None keeps all.
-        shared: see `Options`; `ids` tags the documents (equal ids: the same document), `guide` holds query, document
-            and, with negatives, those. logQ and further positives do not compose.
+        shared: see `Options`; `margin` is 0.1 here, `ids` tags the documents (equal ids: the same document), `guide`
+            holds query, document and, with negatives, those. logQ and further positives do not compose.
 
     Returns:
         Loss in nats. 0 = always right and certain; log of the number of candidates = guessing.
@@ -69,7 +68,7 @@ def retrieval_info_nce(
     Source:
         Zhang et al. 2025, "Qwen3 Embedding", arXiv:2506.05176, section 3, eq. 1 and 2.
     """
-    options = Options(**shared, margin=margin).refuse(
+    options = Options(**shared).refuse(
         "retrieval_info_nce",
         log_q="its candidates are of four kinds, each sampled in its own way",
         same_id="only a query's own document is its positive",
@@ -79,7 +78,9 @@ def retrieval_info_nce(
     scale = logit_scale(temperature, count, like=query)
     matrices = [pair_matrix(query, document, scale, options)]
     guide = guides(
-        options, ["query", "document", *(() if negatives is None else ("negatives",))], [count] * (2 + (negatives is not None))
+        options,
+        ["query", "document", *(() if negatives is None else ("negatives",))],
+        [count] * (2 + (negatives is not None)),
     )
     sides = [(0, 1)]
     if negatives is not None:
@@ -114,12 +115,12 @@ class RetrievalInfoNCE(Face):
         reduction: "mean", "sum", or "none" for one value per query.
         query_query: whether other queries are candidates.
         document_document: whether other documents are compared with the query's own document.
-        margin: leave likely false negatives out; None keeps all.
         learnable: learn the temperature, see `Face`.
-        settings: see `Options`.
+        settings: see `Options`; `margin` is 0.1 here, None keeps all.
     """
 
     source = "Zhang et al. 2025, arXiv:2506.05176, section 3"
+    defaults = Settings(margin=0.1)
     _shown = ("query_query", "document_document")
 
     def __init__(
@@ -132,7 +133,7 @@ class RetrievalInfoNCE(Face):
         learnable: bool = False,
         **settings: Unpack[Settings],
     ) -> None:
-        super().__init__(temperature, reduction, learnable=learnable, **{"margin": 0.1, **settings})
+        super().__init__(temperature, reduction, learnable=learnable, **settings)
         self.query_query, self.document_document = query_query, document_document
 
     def forward(

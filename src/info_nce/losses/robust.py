@@ -15,7 +15,7 @@ from info_nce.temperature import logit_scale
 __all__ = ["RobustInfoNCE", "robust_info_nce"]
 
 
-@loss_function
+@loss_function()
 def robust_info_nce(
     query: Float[Tensor, "n d"],
     positive_key: Float[Tensor, "n d"],

@@ -18,7 +18,7 @@ from info_nce.temperature import logit_scale
 __all__ = ["SigLIP", "sigmoid_loss"]
 
 
-@loss_function
+@loss_function()
 def sigmoid_loss(
     query: Float[Tensor, "n d"],
     key: Float[Tensor, "n d"],

@@ -25,10 +25,11 @@ def without_positive(labels: Int[Tensor, " n"]) -> Int[Tensor, ""]:
         1
     """
     _, counts = torch.unique(labels, return_counts=True)
-    return (counts == 1).sum()
+    alone: Tensor = (counts == 1).sum()
+    return alone
 
 
-@loss_function
+@loss_function()
 def sup_con(
     features: Float[Tensor, "n d"],
     labels: Int[Tensor, " n"],
@@ -126,8 +127,6 @@ class SupCon(Face):
         self, features: Float[Tensor, "n d"], labels: Int[Tensor, " n"], **tensors: Unpack[Tensors]
     ) -> Float[Tensor, ""] | Float[Tensor, " n"]:
         """Compute the loss; see `sup_con`."""
-        loss = sup_con(
-            features, labels, self.temperature, self.reduction, inside=self.inside, **self.shared(tensors)
-        )
+        loss = sup_con(features, labels, self.temperature, self.reduction, inside=self.inside, **self.shared(tensors))
         self.queries_without_positive = None if torch.compiler.is_compiling() else without_positive(labels)
         return loss

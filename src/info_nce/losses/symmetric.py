@@ -17,7 +17,7 @@ from info_nce.temperature import logit_scale
 __all__ = ["CLIPLoss", "SymmetricInfoNCE", "symmetric_info_nce"]
 
 
-@loss_function
+@loss_function()
 def symmetric_info_nce(
     query: Float[Tensor, "n d"],
     key: Float[Tensor, "n d"],

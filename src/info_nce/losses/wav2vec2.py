@@ -8,8 +8,16 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from info_nce.assemble import assemble
-from info_nce.checks import ArgumentError, DTypeError, ShapeError, check_embeddings, check_not_empty, check_same_features
-from info_nce.checks import fail, shapes
+from info_nce.checks import (
+    ArgumentError,
+    DTypeError,
+    ShapeError,
+    check_embeddings,
+    check_not_empty,
+    check_same_features,
+    fail,
+    shapes,
+)
 from info_nce.contrast import Reduction
 from info_nce.losses.compose import loss_of
 from info_nce.losses.face import Face
@@ -56,7 +64,7 @@ def draw_distractors(
     return steps[first[:, None] + drawn]
 
 
-@loss_function
+@loss_function()
 def wav2vec2_contrastive(
     context: Float[Tensor, "n t d"],
     targets: Float[Tensor, "n t d"],
@@ -115,9 +123,7 @@ def wav2vec2_contrastive(
     # equal targets get equal tags; comparing tags costs M K numbers, comparing vectors M K D
     tag = torch.unique(table.detach(), dim=0, return_inverse=True)[1]
     same = Listed(tag[lookup] == tag[steps][:, None])
-    own = assemble(
-        query, table, options.similarity, scale, positives=Everywhere(query.device), lookup=steps[:, None]
-    )
+    own = assemble(query, table, options.similarity, scale, positives=Everywhere(query.device), lookup=steps[:, None])
     others = assemble(query, table, options.similarity, scale, out=same, lookup=lookup)
     return loss_of([own, others], Softmax(options.label_smoothing), options, reduction, scale=scale)
 
@@ -153,12 +159,12 @@ def _check(context: Tensor, targets: Tensor, mask: Tensor) -> None:
         )
 
 
-def _distractors(
-    distractors: int | Tensor, mask: Tensor, masked: int, generator: torch.Generator | None
-) -> Tensor:
+def _distractors(distractors: int | Tensor, mask: Tensor, masked: int, generator: torch.Generator | None) -> Tensor:
     if isinstance(distractors, Tensor):
-        outside = distractors.dtype == torch.int64 and distractors.numel() and (
-            int(distractors.min()) < 0 or int(distractors.max()) >= mask.numel()
+        outside = (
+            distractors.dtype == torch.int64
+            and distractors.numel()
+            and (int(distractors.min()) < 0 or int(distractors.max()) >= mask.numel())
         )
         if distractors.dim() != 2 or len(distractors) != masked or distractors.dtype != torch.int64 or outside:
             fail(

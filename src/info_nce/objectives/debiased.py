@@ -50,7 +50,9 @@ class Debiased(Objective):
         mean = weighted - (torch.where(some, total["weights"], 0) if self.beta else log_count)
         estimate = mean
         if self.positive_prior:
-            estimate = _log_difference(mean, positive + math.log(self.positive_prior)) - math.log1p(-self.positive_prior)
+            estimate = _log_difference(mean, positive + math.log(self.positive_prior)) - math.log1p(
+                -self.positive_prior
+            )
         estimate = torch.maximum(estimate, total["floor"].expand_as(estimate))
         rivals = log_count + estimate
         return torch.where(some, -F.logsigmoid(positive - rivals), 0)

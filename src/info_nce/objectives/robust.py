@@ -31,6 +31,6 @@ class Robust(Objective):
 
     def per_query(self, total: Mapping[str, Tensor]) -> Tensor:
         """Pull of the positive against all candidates, both to the power q."""
-        # exp(a) - exp(b) as differences of expm1: as q goes to 0, both tend to 1 and their difference is all that counts
+        # as q goes to 0 both exponentials go to 1, and only expm1 keeps their difference
         everything = torch.expm1(self.q * (math.log(self.lam) + total["candidates"]))
         return (everything - torch.expm1(self.q * total["positive"])) / self.q

@@ -39,7 +39,7 @@ class Softmax(Objective):
         return needed
 
     def per_query(self, total: Mapping[str, Tensor]) -> Tensor:
-        """log Z minus the mean positive logit."""
+        """The log of the sum minus the mean positive logit."""
         target = total["positive"] / total["positives"].clamp(min=1)
         if self.label_smoothing:
             everywhere = total["all"] / total["count"].clamp(min=1)
@@ -69,7 +69,7 @@ class SoftmaxInside(Objective):
         }
 
     def per_query(self, total: Mapping[str, Tensor]) -> Tensor:
-        """log Z minus the log of the mean positive exponential."""
+        """The log of the sum minus the log of the mean positive exponential."""
         has = total["positives"] > 0
         # the inner `where` keeps the -inf of a query without a positive out of the gradient
         mean = torch.where(has, total["positive"], 0) - torch.log(total["positives"].clamp(min=1))
