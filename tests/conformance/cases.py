@@ -363,6 +363,10 @@ def sequence_cases() -> Iterator[Case]:
         )
 
 
+def _with_tensor_ids(package: dict[str, Any]) -> dict[str, Any]:
+    return {k: ids(v) if k == "ids" else v for k, v in package.items()}
+
+
 def retrieval_cases() -> Iterator[Case]:
     options: dict[str, dict[str, Any]] = {
         "retrieval": {},
@@ -378,7 +382,7 @@ def retrieval_cases() -> Iterator[Case]:
                 f"{name} {'with negatives' if hard else ''}",
                 tensors,
                 lambda given, engine, package=package, **s: f.retrieval_info_nce(
-                    **given, engine=engine, **{k: ids(v) if k == "ids" else v for k, v in package.items()}, **s
+                    **given, engine=engine, **_with_tensor_ids(package), **s
                 ),
                 lambda package=package, **given: ref.retrieval_info_nce(**given, **package),
             )
