@@ -56,7 +56,7 @@ def test_exact_duplicates_are_left_out_and_counted(tmp_path: Path) -> None:
     picture(3).save(tmp_path / "again.bmp")
     splits = load_folder(tmp_path, image_size=16)
     assert len(splits.train) + len(splits.validation) == 20
-    assert splits.facts.notes[0] == "1 exact duplicates were left out."
+    assert splits.facts.notes[0] == "Left out as exact duplicates: 1."
 
 
 def test_grey_pictures_have_one_channel(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_bad_files_are_left_out_counted_and_named_when_asked(tmp_path: Path) -> 
         (tmp_path / name).write_bytes(content)
     splits = load_folder(tmp_path, image_size=16, skip_bad=True)
     assert len(splits.train) + len(splits.validation) == 10
-    assert splits.facts.notes[0].startswith("8 files could not be read and were left out: bomb.png")
+    assert splits.facts.notes[0].startswith("Left out because they cannot be read: 8, bomb.png")
     assert "and 3 more" in splits.facts.notes[0]
 
 

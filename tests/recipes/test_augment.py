@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from info_nce.recipes.augment import Augmentation, colour_pictures, grey_pictures, silhouettes
+from info_nce.recipes.augment import Augmentation, augmentation, colour_pictures, grey_pictures, silhouettes
 
 CASES = [(silhouettes(), 1, 28), (grey_pictures(32), 1, 32), (colour_pictures(32), 3, 32), (colour_pictures(16), 3, 16)]
 
@@ -20,6 +20,13 @@ def test_views_differ_and_follow_the_seed(augment: Augmentation, channels: int, 
     assert (first - second).abs().mean() > 0.01
     torch.set_rng_state(state)
     torch.testing.assert_close(augment(pictures), first, rtol=0, atol=0)
+
+
+def test_a_folder_of_the_users_is_no_silhouette_whatever_its_name() -> None:
+    for source in ("/home/animals", "animals/"):
+        assert "RandomAffine" not in str(augmentation(source, 1, 28))
+    assert "RandomAffine" in str(augmentation("animals", 1, 28))
+    assert "Jitter" in str(augmentation("/home/animals", 3, 28))
 
 
 def test_grey_pictures_stay_grey_and_colours_change() -> None:

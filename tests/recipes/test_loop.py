@@ -59,15 +59,15 @@ def test_any_model_and_loss_can_be_trained_and_is_logged(tmp_path: Path) -> None
 
 
 def test_a_learned_temperature_is_trained_and_kept_in_its_range(tmp_path: Path) -> None:
-    task = training(tmp_path, steps=3)
+    one = training(tmp_path, steps=3)
     with torch.no_grad():
-        for parameter in task.loss.parameters():
+        for parameter in one.loss.parameters():
             parameter.fill_(math.log(1 / 0.0101))
     for _ in range(3):
-        for parameter in task.loss.parameters():
+        for parameter in one.loss.parameters():
             parameter.data += 1
-        task.update(Pairs()(0))
-    assert all(parameter.item() <= math.log(100) + 1e-6 for parameter in task.loss.parameters())
+        one.update(Pairs()(0))
+    assert all(parameter.item() <= math.log(100) + 1e-6 for parameter in one.loss.parameters())
 
 
 def test_the_learning_rate_warms_up_and_falls_to_nothing() -> None:
@@ -80,11 +80,11 @@ def test_the_learning_rate_warms_up_and_falls_to_nothing() -> None:
 
 
 def test_a_loss_that_is_no_number_ends_the_run_and_leaves_the_weights(tmp_path: Path) -> None:
-    task = training(tmp_path, checkpoint_seconds=0.0)
+    one = training(tmp_path, checkpoint_seconds=0.0)
     with pytest.raises(RunError, match="diverged at step 8") as caught:
-        fit(task, Pairs(spoilt_at=7), QUIET)
+        fit(one, Pairs(spoilt_at=7), QUIET)
     assert "step-00000007.safetensors" in caught.value.expected
-    assert all(parameter.isfinite().all() for parameter in task.model.parameters())
+    assert all(parameter.isfinite().all() for parameter in one.model.parameters())
     assert training(tmp_path).step == 7
 
 
@@ -93,9 +93,9 @@ def test_a_gradient_that_is_no_number_ends_the_run_too(tmp_path: Path) -> None:
         def forward(self, query: Tensor, key: Tensor) -> Tensor:
             return (query - query.detach()).abs().sum().sqrt() + 0 * key.sum()  # 0, with an infinite slope
 
-    task = Training(Towers(), Rooted(), Loop(5, 0.01, 0.1), tmp_path, "mine")
+    one = Training(Towers(), Rooted(), Loop(5, 0.01, 0.1), tmp_path, "mine")
     with pytest.raises(RunError, match="diverged at step 1"):
-        fit(task, Pairs(), QUIET)
+        fit(one, Pairs(), QUIET)
 
 
 def test_what_a_killed_run_logged_beyond_its_checkpoint_is_logged_once(tmp_path: Path) -> None:

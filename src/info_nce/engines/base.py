@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from functools import reduce
 
 import torch
 from torch import Tensor
@@ -10,7 +9,7 @@ from torch import Tensor
 from info_nce.scores import COLUMNS, ROWS, ScoreMatrix
 from info_nce.statistics import Statistic
 
-__all__ = ["Engine", "Totals", "sweep"]
+__all__ = ["Engine", "Statistics", "Totals", "merged"]
 
 Statistics = Mapping[str, Statistic]
 Totals = dict[str, Tensor]
@@ -57,25 +56,6 @@ class Engine(ABC):
     def explain(self, rows: int, columns: int, dtype: torch.dtype = torch.float32) -> str:  # noqa: ARG002 - for Auto
         """Say in one line what this engine would do with a matrix of this size, and why."""
         return f"{self!r}: chosen by the caller"
-
-
-def sweep(
-    engine: Engine, matrices: Sequence[ScoreMatrix], statistics: Statistics, directions: tuple[int, ...]
-) -> tuple[Totals, ...]:
-    """Visit every tile once and merge its totals: over the tiles of a line, then over the matrices."""
-    found: list[list[Totals]] = [[] for _ in directions]
-    for matrix in matrices:
-        lines: list[dict[int, Totals]] = [{} for _ in directions]
-        for rows, columns in engine.tiles(matrix):
-            tile = matrix.tile(rows, columns)
-            for line, dim in zip(lines, directions, strict=True):
-                start = rows.start if dim == ROWS else columns.start
-                part = {name: statistic.of(tile, dim) for name, statistic in statistics.items()}
-                line[start] = merged(statistics, line[start], part) if start in line else part
-        for line, results in zip(lines, found, strict=True):
-            ordered = [line[start] for start in sorted(line)]
-            results.append({name: torch.cat([part[name] for part in ordered]) for name in statistics})
-    return tuple(reduce(lambda one, other: merged(statistics, one, other), results) for results in found)
 
 
 def merged(statistics: Statistics, one: Totals, other: Totals) -> Totals:

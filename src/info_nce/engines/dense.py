@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
-from info_nce.engines.base import Engine, Statistics, Totals, sweep
+from info_nce.engines.base import Engine, Statistics, Totals, merged
 from info_nce.scores import ScoreMatrix
 
 __all__ = ["Dense"]
@@ -21,4 +22,11 @@ class Dense(Engine):
     def _totals(
         self, matrices: Sequence[ScoreMatrix], statistics: Statistics, directions: tuple[int, ...]
     ) -> tuple[Totals, ...]:
-        return sweep(self, matrices, statistics, directions)
+        tiles = [matrix.tile(*part) for matrix in matrices for part in self.tiles(matrix)]
+        return tuple(
+            reduce(
+                lambda one, other: merged(statistics, one, other),
+                ({name: statistic.of(tile, dim) for name, statistic in statistics.items()} for tile in tiles),
+            )
+            for dim in directions
+        )

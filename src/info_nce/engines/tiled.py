@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from info_nce.checks import ArgumentError, fail
-from info_nce.engines.base import Engine, Statistics, Totals, sweep
+from info_nce.engines.base import Engine, Statistics, Totals
 from info_nce.engines.dense import Dense
 from info_nce.scores import ROWS, ScoreMatrix
 
@@ -94,7 +94,8 @@ class _Totals(torch.autograd.Function):
         directions: tuple[int, ...],
         *tensors: Tensor,
     ) -> tuple[Tensor, ...]:
-        flat = [total[name] for total in sweep(engine, matrices, statistics, directions) for name in statistics]
+        totals = _sweep(engine, matrices, statistics, directions)
+        flat = [total[name] for total in totals for name in statistics]
         ctx.engine, ctx.matrices, ctx.statistics, ctx.directions = engine, matrices, statistics, directions
         fixed = [t for t, s in zip(flat, [*statistics.values()] * len(directions), strict=True) if not s.differentiable]
         ctx.mark_non_differentiable(*fixed)
@@ -109,6 +110,29 @@ class _Totals(torch.autograd.Function):
         backward = _backward_again if torch.is_grad_enabled() else _backward
         found = backward(ctx, _rebuilt(ctx.matrices, tensors), flat, gradients, needed)
         return (None, None, None, None, *found)
+
+
+def _sweep(
+    engine: Tiled, matrices: list[ScoreMatrix], statistics: Statistics, directions: tuple[int, ...]
+) -> tuple[Totals, ...]:
+    """Visit every tile once and merge its totals into those of its lines.
+
+    The totals are allocated once and filled in place: a small tensor kept from each tile would sit in the middle of the
+    memory that the tile leaves behind, and the next tile would need new memory.
+    """
+    query = matrices[0].query
+    totals = tuple(
+        {name: query.new_full((matrices[0].shape[1 - dim],), s.identity) for name, s in statistics.items()}
+        for dim in directions
+    )
+    for matrix in matrices:
+        for rows, columns in engine.tiles(matrix):
+            tile = matrix.tile(rows, columns)
+            for dim, total in zip(directions, totals, strict=True):
+                part = rows if dim == ROWS else columns
+                for name, statistic in statistics.items():
+                    total[name][part] = statistic.merge(total[name][part], statistic.of(tile, dim))
+    return totals
 
 
 def _backward(

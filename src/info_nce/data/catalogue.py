@@ -1,0 +1,18 @@
+"""What there is to train on, for `info-nce data`; looking at the list fetches nothing."""
+
+from info_nce.data import animals
+from info_nce.data.images import Facts
+
+CATALOGUE = {
+    "animals": animals.facts(),
+    "FOLDER": Facts(
+        what="your own pictures: png, jpg, webp, bmp or gif, in a folder at any depth; sub-folders are labels, "
+        "which only the evaluation sees",
+        counts="10 and more; some thousands are needed to learn something useful. 64 pixels square take 12 kB each",
+        licence="yours",
+        credit="yours",
+        origin="--data FOLDER",
+        used_for="simclr",
+        notes=("Exact duplicates are left out. Split 60 / 20 / 20 within each sub-folder, 80 / 20 without labels.",),
+    ),
+}

@@ -1,0 +1,207 @@
+"""A folder of the user's own pictures, brought to one square size as bytes in memory.
+
+Sub-folders are labels, which only the evaluation sees. Every file is opened as what its kind may be and nothing else,
+so a file with a misleading name starts no other decoder.
+"""
+
+import os
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import takewhile
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from info_nce.data.images import Facts, ImageSet, Splits, first_of_each, split
+from info_nce.errors import DataError, needs_extra
+
+with needs_extra("images"):
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"})
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
+# Fewer leave a contrast nothing to compare with, and a split nothing to report on.
+FEWEST = 10
+_SHOWN = 5
+# What Pillow raises for damaged files, by format; MemoryError and the like are not among them on purpose.
+_DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    LookupError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+
+
+def load_folder(folder: str | Path, *, image_size: int = 64, skip_bad: bool = False) -> Splits:
+    """Load every picture under a folder, without exact duplicates, in three fixed parts.
+
+    Args:
+        folder: with png, jpg, jpeg, webp, bmp or gif files, at any depth.
+        image_size: side in pixels; the shorter side is brought to it and the middle is kept.
+        skip_bad: leave out and name files that cannot be read, instead of stopping.
+
+    Returns:
+        The parts, 60 / 20 / 20 within each sub-folder; without sub-folders 80 / 20 and an empty test part. One
+        channel if every picture is grey, else three.
+
+    Raises:
+        DataError: no such folder, too few pictures in it, or a file that cannot be read; the message names it.
+    """
+    root = Path(folder).expanduser().resolve()
+    files = find_pictures(root)
+    pixels, bad = decode_all(files, image_size)
+    if bad and not skip_bad:
+        raise DataError(
+            f"{len(bad):,} of {len(files):,} files in {root} cannot be read as pictures.",
+            got=_listing(bad),
+            expected="whole png, jpg, webp, bmp or gif files",
+            advice="repair or remove them, or --skip-bad to leave them out",
+        )
+    names = [str(file.relative_to(root)) for file in files if file not in bad]
+    whole = _image_set(root.name, pixels, names)
+    kept = first_of_each(whole.images)
+    if len(kept) < FEWEST:
+        raise DataError(
+            f"{root} holds too few pictures.",
+            got=f"{len(kept)} different pictures" + (f", {len(bad)} that cannot be read" if bad else ""),
+            expected=f"at least {FEWEST}; some thousands are needed to learn something useful",
+            advice="add pictures, or start with the built-in set: --data animals",
+        )
+    return _split(whole.take(kept), root, duplicates=len(whole) - len(kept), bad=bad)
+
+
+def find_pictures(root: Path) -> list[Path]:
+    """List the picture files under a folder, in a fixed order; hidden files and folders are left alone."""
+    if not root.is_dir():
+        raise DataError(
+            f"there is no folder {root}.",
+            got="a file" if root.exists() else "nothing there",
+            expected='a folder of pictures, or the name of a built-in set: "animals"',
+            advice="check the path; relative paths start at the current folder",
+        )
+    files: list[Path] = []
+    for parent, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
+        found = (Path(parent) / name for name in names if not name.startswith("."))
+        files += [file for file in found if file.suffix.lower() in SUFFIXES]
+    if not files:
+        raise DataError(
+            f"{root} holds no pictures.",
+            got="no file of a known kind",
+            expected=", ".join(sorted(SUFFIXES)),
+            advice="convert other kinds first, or point --data at the folder above the pictures",
+        )
+    return sorted(files)
+
+
+def decode_all(files: list[Path], size: int) -> tuple[np.ndarray, dict[Path, str]]:
+    """Decode files to bytes (n 3 h w), and collect those that cannot be, each with the reason."""
+    pixels = np.empty((len(files), 3, size, size), dtype=np.uint8)
+    bad: dict[Path, str] = {}
+    # Pillow decodes outside the interpreter lock, so threads are enough.
+    with _strict_about_bombs(), ThreadPoolExecutor() as pool:
+        for row, (file, result) in enumerate(zip(files, pool.map(lambda f: _try(f, size), files), strict=True)):
+            if isinstance(result, str):
+                bad[file] = result
+            else:
+                pixels[row - len(bad)] = result.transpose(2, 0, 1)
+    return pixels[: len(files) - len(bad)], bad
+
+
+def decode(file: Path, size: int) -> np.ndarray:
+    """Decode one picture to bytes (h w 3): upright, on white where it is transparent, first frame of an animation."""
+    with Image.open(file, formats=FORMATS) as opened:
+        opened.draft(None, (2 * size, 2 * size))  # a JPEG is decoded at a fraction of its size, many times faster
+        picture = ImageOps.exif_transpose(opened)
+        if picture.mode.startswith(("I", "F")):  # 16 bits: Pillow's own conversion would cut off instead of scaling
+            deep = np.asarray(picture, dtype=np.float32)
+            picture = Image.fromarray((deep / 257).clip(0, 255).astype(np.uint8))
+        if picture.has_transparency_data:
+            picture = picture.convert("RGBA")
+            picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+        return np.asarray(ImageOps.fit(picture.convert("RGB"), (size, size), Image.Resampling.BICUBIC))
+
+
+def _try(file: Path, size: int) -> np.ndarray | str:
+    try:
+        return decode(file, size)
+    except UnidentifiedImageError:
+        return "no picture of a known kind"
+    except _DAMAGE as error:
+        reason = str(error).replace(repr(str(file)), "it").replace(str(file), "it")
+        return reason or type(error).__name__
+    except Image.DecompressionBombWarning as error:
+        return str(error)
+
+
+@contextmanager
+def _strict_about_bombs() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # remarks on odd palettes and metadata, which change no pixel
+        # A small file that unfolds to gigabytes is refused like a broken one.
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
+def _image_set(name: str, pixels: np.ndarray, names: list[str]) -> ImageSet:
+    grey = bool(len(pixels)) and all(bool((p[0] == p[1]).all() and (p[1] == p[2]).all()) for p in pixels)
+    images = torch.from_numpy(pixels[:, :1].copy() if grey else pixels)
+    folders = _labels(names)
+    classes = tuple(sorted(set(folders)))
+    if len(classes) < 2:
+        return ImageSet(name, images, paths=tuple(names))
+    labels = torch.tensor([classes.index(folder) for folder in folders], dtype=torch.int64)
+    return ImageSet(name, images, labels, classes, tuple(names))
+
+
+def _labels(names: list[str]) -> list[str]:
+    """Take the first folder of each path as its label, below what all paths share; "" for all if one has none."""
+    parts = [Path(name).parts[:-1] for name in names]
+    shared = len(list(takewhile(lambda level: len(set(level)) == 1, zip(*parts, strict=False))))
+    labels = [folders[shared] if len(folders) > shared else "" for folders in parts]
+    return [""] * len(names) if "" in labels else labels
+
+
+def _split(whole: ImageSet, root: Path, *, duplicates: int, bad: dict[Path, str]) -> Splits:
+    notes = []
+    if duplicates:
+        notes.append(f"Left out as exact duplicates: {duplicates:,}.")
+    if bad:
+        notes.append(f"Left out because they cannot be read: {len(bad):,}, {_listing(bad)}.")
+    facts = Facts(
+        what=f"your pictures, {whole.images.shape[-1]} pixels square, {_channels(whole)}",
+        licence="yours",
+        credit="yours",
+        origin=str(root),
+        used_for="simclr",
+        counts=f"{len(whole):,} pictures, {whole.images.numel() / 1e6:,.1f} MB in memory",
+        notes=tuple(notes),
+    )
+    parts = split(whole, facts, str(root))
+    if whole.labels is None:
+        note = "No sub-folder for each kind, so no labels: split 80 / 20, and what needs labels is not scored."
+    elif len(parts.test):
+        return parts
+    else:
+        note = "Too few pictures in each sub-folder to score them: split 80 / 20, and labels are not used."
+        parts = split(replace(whole, labels=None, class_names=()), facts, str(root))
+    return replace(parts, facts=replace(facts, notes=(*notes, note)))
+
+
+def _channels(whole: ImageSet) -> str:
+    return "grey" if whole.images.shape[1] == 1 else "colour"
+
+
+def _listing(bad: dict[Path, str]) -> str:
+    shown = [f"{file.name} ({reason})" for file, reason in list(bad.items())[:_SHOWN]]
+    return "; ".join(shown) + (f"; and {len(bad) - _SHOWN:,} more" if len(bad) > _SHOWN else "")

@@ -1,0 +1,75 @@
+"""Two views of one picture: which differences the encoder is told to ignore.
+
+All randomness comes from torch's global generator, whose state is in every checkpoint.
+"""
+
+from collections.abc import Callable
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from info_nce.errors import needs_extra
+
+with needs_extra("images"):
+    import kornia.augmentation as K  # noqa: N812 (as its own documentation has it)
+
+Augmentation = Callable[[Float[Tensor, "n c h w"]], Float[Tensor, "n c h w"]]
+
+
+def augmentation(source: str, channels: int, size: int) -> Augmentation:
+    """Choose what suits the pictures.
+
+    Args:
+        source: "animals", or a folder.
+        channels: 1 or 3.
+        size: side in pixels.
+    """
+    if source == "animals":
+        return silhouettes()
+    return grey_pictures(size) if channels == 1 else colour_pictures(size)
+
+
+def silhouettes() -> Augmentation:
+    """Move, turn, scale, slant, mirror and tilt: a silhouette has no colour, and a crop of it is another shape.
+
+    The strengths were chosen on the validation part of the silhouettes, from four combinations with one seed each.
+    """
+    affine = K.RandomAffine(degrees=15.0, translate=(0.1, 0.1), scale=(0.8, 1.2), shear=10.0, p=1.0)
+    return nn.Sequential(affine, K.RandomHorizontalFlip(p=0.5), K.RandomPerspective(0.4, p=0.5))
+
+
+def colour_pictures(size: int, strength: float = 1.0) -> Augmentation:
+    """SimCLR's own: crop, mirror, change colours, drop colours, blur.
+
+    Args:
+        size: side in pixels.
+        strength: of the colour changes; 1 is the paper's for ImageNet, 0.5 its for CIFAR-10.
+
+    Source:
+        Chen et al. 2020, arXiv:2002.05709, appendix A: crops of 8 to 100 % of the area, colour jitter
+        (0.8 s, 0.8 s, 0.8 s, 0.2 s) with probability 0.8, grey with 0.2, blur of sigma 0.1 to 2.0 over a tenth of the
+        side with 0.5.
+        Differs from the paper: the order of the four colour changes is drawn once per batch, not per picture.
+    """
+    jitter = K.ColorJitter(0.8 * strength, 0.8 * strength, 0.8 * strength, 0.2 * strength, p=0.8)
+    return nn.Sequential(_crop(size), K.RandomHorizontalFlip(p=0.5), jitter, K.RandomGrayscale(p=0.2), _blur(size))
+
+
+def grey_pictures(size: int) -> Augmentation:
+    """SimCLR's own without what needs colours: crop, mirror, blur.
+
+    Args:
+        size: side in pixels.
+    """
+    return nn.Sequential(_crop(size), K.RandomHorizontalFlip(p=0.5), _blur(size))
+
+
+def _crop(size: int) -> nn.Module:
+    crop: nn.Module = K.RandomResizedCrop((size, size), scale=(0.08, 1.0), ratio=(3 / 4, 4 / 3), p=1.0)
+    return crop
+
+
+def _blur(size: int) -> nn.Module:
+    kernel = max(3, size // 10 // 2 * 2 + 1)  # a tenth of the side, and odd
+    blur: nn.Module = K.RandomGaussianBlur((kernel, kernel), (0.1, 2.0), p=0.5)
+    return blur

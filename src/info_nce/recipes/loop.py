@@ -1,0 +1,222 @@
+"""The one training loop: any model, any loss, any batches; stopped at any step, it goes on as if it had not been.
+
+A step is a function of the weights, the optimizer's moments, the step's number and torch's random state. The order of
+the data and the learning rate follow from the number alone, so a checkpoint holds the rest and nothing more.
+"""
+
+import math
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from info_nce.errors import RunError, needs_extra
+from info_nce.recipes.checkpoints import latest_checkpoint, write_checkpoint
+from info_nce.recipes.interruption import Interruption
+from info_nce.recipes.progress import Display, Metrics
+from info_nce.recipes.state import capture, restore
+
+with needs_extra("train"):
+    from accelerate import Accelerator
+    from rich.console import Console
+
+
+class Batches(Protocol):
+    """What a recipe feeds its model with."""
+
+    candidates: int
+    """How many keys each query is told apart from, its own included; their logarithm is the loss of guessing."""
+
+    def __len__(self) -> int:
+        """How many batches are one epoch."""
+
+    def __call__(self, step: int) -> tuple[Tensor, ...]:
+        """The model's arguments at a step, counted from 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """How to train, whatever is trained.
+
+    Args:
+        steps: updates of the weights.
+        learning_rate: at its highest.
+        weight_decay: of AdamW, on matrices and kernels only.
+        warmup: the share of the steps in which the learning rate rises; it falls along a cosine throughout.
+        clip: the gradient's norm is cut to this.
+        log_every: steps between two lines of metrics.
+        checkpoint_seconds: at most this much work is lost by a power cut.
+    """
+
+    steps: int
+    learning_rate: float
+    weight_decay: float
+    warmup: float = 0.05
+    clip: float = 5.0
+    log_every: int = 10
+    checkpoint_seconds: float = 30.0
+
+    def learning_rate_at(self, step: int) -> float:
+        """The learning rate of a step, counted from 0. Loshchilov and Hutter 2017, arXiv:1608.03983, eq. 5."""
+        rising = (step + 1) / max(1.0, self.warmup * self.steps)
+        return self.learning_rate * min(rising, (1 + math.cos(math.pi * step / self.steps)) / 2)
+
+
+@dataclass
+class Training:
+    """A model in training: what changes from step to step.
+
+    Args:
+        model: its outputs are the arguments of the loss; the first two are positives of each other.
+        loss: to a scalar, in nats.
+        loop: how to train.
+        folder: of the run.
+        run_id: checkpoints carry it, and one that carries another is refused.
+    """
+
+    model: nn.Module
+    loss: nn.Module
+    loop: Loop
+    folder: Path
+    run_id: str
+    step: int = 0
+    seconds: float = 0.0
+    refused: list[str] = field(default_factory=list)
+
+    optimizer: Any = field(init=False)  # accelerate's wrapper, which has no types
+    accelerator: Any = field(init=False)
+    modules: dict[str, nn.Module] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Prepare for the machine, and take up the newest checkpoint there is."""
+        self.accelerator = Accelerator(cpu=not torch.cuda.is_available())
+        if self.accelerator.num_processes > 1:
+            raise RunError(
+                "a recipe trains in one process.",
+                got=f"{self.accelerator.num_processes} processes",
+                expected="1",
+                advice="start it without a launcher; the losses themselves work across processes",
+            )
+        parts = (self.model, self.loss, _optimizer(self.model, self.loss, self.loop))
+        self.model, self.loss, self.optimizer = self.accelerator.prepare(*parts)
+        self.modules = {"model": self.model, "loss": self.loss}
+        found, self.refused = latest_checkpoint(self.folder / "checkpoints", self.run_id)
+        if found is not None:
+            self.step, self.seconds = found.step, restore(found, self.modules, self.optimizer)
+
+    def update(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Do one step; the weights are left alone if it went wrong.
+
+        Raises:
+            RunError: the loss or its gradient is not finite.
+        """
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.loop.learning_rate_at(self.step)
+        embeddings = self.model(*(tensor.to(self.accelerator.device) for tensor in inputs))
+        loss = self.loss(*embeddings)
+        self.optimizer.zero_grad()
+        self.accelerator.backward(loss)
+        norm = self.accelerator.clip_grad_norm_(_parameters(self.model, self.loss), self.loop.clip)
+        if not (math.isfinite(loss.item()) and math.isfinite(norm.item())):
+            raise self._diverged(loss.item(), norm.item())
+        self.optimizer.step()
+        clamp = getattr(self.loss, "clamp_temperature", None)
+        if callable(clamp):
+            clamp()
+        self.step += 1
+        return loss.detach(), tuple(z.detach() for z in embeddings)
+
+    def save(self) -> Path:
+        """Write a checkpoint of this very step."""
+        state = capture(self.step, self.seconds, self.run_id, self.modules, self.optimizer)
+        return write_checkpoint(self.folder / "checkpoints", state)
+
+    def _diverged(self, loss: float, norm: float) -> RunError:
+        kept = sorted((self.folder / "checkpoints").glob("step-*.safetensors"))
+        return RunError(
+            f"training diverged at step {self.step + 1:,}.",
+            got=f"a loss of {loss}, a gradient of norm {norm}",
+            expected=f"finite numbers; the last good checkpoint is {kept[-1] if kept else 'not written yet'}",
+            advice="train again with a smaller --learning-rate or a higher --temperature",
+        )
+
+
+def fit(training: Training, batches: Batches, console: Console) -> int:
+    """Train until the last step, or until Ctrl-C.
+
+    Args:
+        training: taken up where its checkpoint stands.
+        batches: the arguments of the model.
+        console: where progress goes.
+
+    Returns:
+        How many steps are done: all, or fewer if the user asked to stop; either way there is a checkpoint of them.
+
+    Raises:
+        RunError: training diverged, or the disk is full.
+    """
+    loop, metrics = training.loop, Metrics(training.folder / "metrics.jsonl")
+    for reason in training.refused:
+        console.print(f"refused {reason}; the checkpoint before it is used", style="yellow", highlight=False)
+    # A killed run may have logged beyond its last checkpoint; those steps are done and logged again.
+    metrics.rewind(training.step)
+    before, started, saved = training.seconds, time.monotonic(), training.seconds
+    with Interruption() as interruption, Display(console, steps=loop.steps, done=training.step) as display:
+        while training.step < loop.steps and not interruption.asked:
+            loss, embeddings = training.update(batches(training.step))
+            training.seconds = before + time.monotonic() - started
+            display.advance()
+            if training.step % loop.log_every == 0 or training.step == loop.steps:
+                line = _line(training, batches, loss, embeddings)
+                metrics.append(line)
+                display.show(line)
+            if training.seconds - saved > loop.checkpoint_seconds:
+                training.save()
+                saved = training.seconds
+    training.save()
+    return training.step
+
+
+def geometry(query: Float[Tensor, "n d"], positive_key: Float[Tensor, "n d"]) -> dict[str, float]:
+    """How close are positives, and how evenly do queries fill the sphere?
+
+    Returns:
+        alignment, the mean squared distance of positives (0 = together, 2 = unrelated), and uniformity, the log of the
+        mean Gaussian kernel of pairs of queries (0 = all in one point, near -4 = evenly spread).
+
+    Source:
+        Wang and Isola 2020, arXiv:2005.10242, section 4.1, with their exponents 2 and 2.
+    """
+    query, positive_key = (functional.normalize(side.float(), dim=1) for side in (query, positive_key))
+    alignment = (query - positive_key).square().sum(dim=1).mean()
+    uniformity = functional.pdist(query).square().mul(-2).exp().mean().log()
+    return {"alignment": alignment.item(), "uniformity": uniformity.item()}
+
+
+def _line(training: Training, batches: Batches, loss: Tensor, embeddings: tuple[Tensor, ...]) -> dict[str, float]:
+    return {
+        "step": training.step,
+        "epoch": round(training.step / len(batches), 3),
+        "loss": loss.item(),
+        "log_candidates": math.log(batches.candidates),
+        **geometry(*embeddings[:2]),
+        "learning_rate": training.loop.learning_rate_at(training.step - 1),
+        "seconds": round(training.seconds, 3),
+    }
+
+
+def _parameters(*modules: nn.Module) -> list[nn.Parameter]:
+    return [parameter for module in modules for parameter in module.parameters() if parameter.requires_grad]
+
+
+def _optimizer(model: nn.Module, loss: nn.Module, loop: Loop) -> torch.optim.Optimizer:
+    # Decay pulls towards zero, which is no natural place for a scale, a bias or a temperature.
+    matrices = [p for p in _parameters(model) if p.dim() > 1]
+    others = [p for p in _parameters(model) if p.dim() <= 1] + _parameters(loss)
+    groups = [{"params": matrices, "weight_decay": loop.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=loop.learning_rate)

@@ -1,0 +1,99 @@
+"""What training shows while it runs, and writes down: a line of metrics per logged step."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from typing_extensions import Self
+
+from info_nce.errors import needs_extra
+from info_nce.recipes.files import cannot_write, write_safely
+
+with needs_extra("train"):
+    from rich.console import Console, Group
+    from rich.live import Live
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+    from rich.text import Text
+
+# How many lines a console that cannot redraw them gets in all.
+_LINES = 10
+
+
+class Metrics:
+    """metrics.jsonl: one JSON object per line, appended, so that a killed run keeps what it has measured.
+
+    Args:
+        path: the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def rewind(self, step: int) -> None:
+        """Drop what a killed run logged after its last checkpoint; it will be logged again."""
+        kept = [line for line in self.read() if line["step"] <= step]
+        write_safely(self.path, "".join(f"{json.dumps(line)}\n" for line in kept).encode())
+
+    def append(self, line: Mapping[str, float]) -> None:
+        """Write one line."""
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(f"{json.dumps(dict(line))}\n")
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
+
+    def read(self) -> list[dict[str, float]]:
+        """Read all whole lines; a run that was killed may have left half a line at the end."""
+        if not self.path.is_file():
+            return []
+        text = self.path.read_text(encoding="utf-8", errors="replace")
+        whole = text[: text.rfind("\n") + 1]
+        return [json.loads(line) for line in whole.splitlines()]
+
+
+class Display:
+    """Two lines that say how far training is and what the loss means, redrawn in place where that is possible.
+
+    Args:
+        console: where to.
+        steps: how many there will be.
+        done: how many are done already.
+    """
+
+    def __init__(self, console: Console, *, steps: int, done: int) -> None:
+        self._console, self._steps = console, steps
+        self._progress = Progress(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console)
+        self._task = self._progress.add_task("", total=steps, completed=done)
+        self._text = Text("the first steps")
+        # A log file cannot be redrawn: it gets a new line now and then instead.
+        self._live = Live(Group(self._progress, self._text), console=console) if console.is_terminal else None
+
+    def __enter__(self) -> Self:
+        """Draw."""
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the last lines standing."""
+        if self._live:
+            self._live.stop()
+
+    def advance(self) -> None:
+        """One step more."""
+        self._progress.advance(self._task)
+
+    def show(self, line: Mapping[str, float]) -> None:
+        """Show a line of metrics."""
+        self._text.plain = (
+            f"loss {line['loss']:.2f} (guessing: {line['log_candidates']:.2f})  alignment {line['alignment']:.2f}  "
+            f"uniformity {line['uniformity']:.2f}  lr {line['learning_rate']:.0e}"
+        )
+        step, share = int(line["step"]), max(1, self._steps // _LINES)
+        if not self._live and (step == self._steps or step // share != (step - 1) // share):
+            self._console.print(
+                f"step {step:,} of {self._steps:,}, {line['seconds']:.0f} s: ", self._text, soft_wrap=True
+            )

@@ -1,0 +1,84 @@
+"""The state of a training step as named tensors, and back: weights, the optimizer's moments, random state."""
+
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from info_nce.errors import RunError
+from info_nce.recipes.checkpoints import Checkpoint
+
+
+class Optimizer(Protocol):
+    """What torch's optimizers and accelerate's wrapper of them have in common."""
+
+    state: Any
+
+    def state_dict(self) -> dict[str, Any]:
+        """Moments and settings."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take them back."""
+
+
+Parts = dict[str, Tensor]
+
+
+def capture(step: int, seconds: float, run_id: str, modules: dict[str, nn.Module], optimizer: Optimizer) -> Checkpoint:
+    """Take down everything that the next step depends on."""
+    tensors: Parts = {}
+    for name, module in modules.items():
+        tensors |= {f"{name}.{key}": value for key, value in module.state_dict().items()}
+    state = optimizer.state_dict()
+    for index, moments in state["state"].items():
+        tensors |= {f"optimizer.{index}.{key}": value for key, value in moments.items()}
+    tensors["random.cpu"] = torch.get_rng_state()
+    if torch.cuda.is_available():
+        tensors["random.cuda"] = torch.cuda.get_rng_state()
+    return Checkpoint(step, run_id, tensors, {"seconds": seconds, "param_groups": state["param_groups"]})
+
+
+def restore(checkpoint: Checkpoint, modules: dict[str, nn.Module], optimizer: Optimizer) -> float:
+    """Put it all back, and return how many seconds the run had taken.
+
+    Raises:
+        RunError: the checkpoint was written by another version of the model.
+    """
+    try:
+        for name, module in modules.items():
+            module.load_state_dict(_below(checkpoint, name))
+        groups = checkpoint.extra["param_groups"]
+        optimizer.load_state_dict({"state": _moments(checkpoint), "param_groups": groups})
+        _match_layout(optimizer)
+        torch.set_rng_state(checkpoint.tensors["random.cpu"])
+        if torch.cuda.is_available():
+            torch.cuda.set_rng_state(checkpoint.tensors["random.cuda"])
+        return float(checkpoint.extra["seconds"])  # type: ignore[arg-type]  # refused below if it is no number
+    except (RuntimeError, KeyError, TypeError, ValueError) as error:
+        raise RunError(
+            f"the checkpoint of step {checkpoint.step:,} does not fit this model.",
+            got=str(error).splitlines()[0],
+            expected="the weights of the same architecture, optimizer and kind of machine",
+            advice="go on with the version of info-nce that began the run (see config.json), or train again",
+        ) from error
+
+
+def _match_layout(optimizer: Optimizer) -> None:
+    # A file keeps values, not strides. Moments laid out like their weights go through the same machine instructions
+    # as before, and so give the same bits.
+    for parameter, moments in optimizer.state.items():
+        for key, value in moments.items():
+            if value.shape == parameter.shape:
+                moments[key] = torch.empty_like(parameter).copy_(value)
+
+
+def _below(checkpoint: Checkpoint, name: str) -> Parts:
+    return {key[len(name) + 1 :]: value for key, value in checkpoint.tensors.items() if key.startswith(f"{name}.")}
+
+
+def _moments(checkpoint: Checkpoint) -> dict[int, Parts]:
+    moments: dict[int, Parts] = {}
+    for key, value in _below(checkpoint, "optimizer").items():
+        index, _, kind = key.partition(".")
+        moments.setdefault(int(index), {})[kind] = value
+    return moments
