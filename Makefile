@@ -27,7 +27,11 @@ $(VENV)/for-tests: $(VENV)/for-demo
 	@touch $@
 
 demo: $(VENV)/for-demo ## train an encoder on real pictures without a label, evaluate it, search with it, write a report
-	@$(BIN)/python -m info_nce demo --run $(RUN)
+	@if [ -e $(RUN)/encoder.safetensors ]; then $(BIN)/info-nce evaluate $(RUN); \
+	elif [ -e $(RUN)/config.json ]; then $(BIN)/info-nce train simclr --resume $(RUN); \
+	else $(BIN)/info-nce train simclr --run $(RUN); fi
+	@$(BIN)/info-nce search $(RUN) test:7
+	@$(BIN)/info-nce report $(RUN)
 
 test: $(VENV)/for-tests ## run every test that fits the everyday budget and this machine
 	@$(BIN)/python -m pytest -n auto -m 'not slow'

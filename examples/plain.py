@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from info_nce import NTXent
 
-
 CANVAS = 12
 
 

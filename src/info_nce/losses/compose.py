@@ -30,7 +30,7 @@ __all__ = [
     "check_pairs",
     "check_views",
     "check_with_negatives",
-    "guides",
+    "guide_pairs",
     "loss_of",
     "negative_log",
     "pair_matrix",
@@ -38,6 +38,8 @@ __all__ = [
     "view_guides",
     "view_matrix",
 ]
+
+GuidePairs = list[tuple[Tensor, Tensor]]
 
 _DROP_LAST = "drop_last=True in the loader, or pass unpaired keys as negative_keys of info_nce"
 
@@ -141,34 +143,36 @@ def self_matrix(every: Tensor, scale: float | Tensor, options: Options, positive
     return assemble(every, every, options.similarity, scale, positives=positives, out=out, offset=offset)
 
 
-def guides(options: Options, names: Sequence[str], rows: Sequence[int]) -> list[Tensor] | None:
-    """The guide's embeddings, one tensor for each of ours."""
+def guide_pairs(
+    options: Options, embeddings: Mapping[str, Tensor], sides: Sequence[tuple[int, int]] = ((0, 1),)
+) -> GuidePairs | None:
+    """The guide's embeddings, one tensor for each of ours, paired (query, key) as `sides` says for each matrix."""
     if options.guide is None:
         return None
-    guide = list(options.guide) if not isinstance(options.guide, Tensor) else [options.guide]
-    if len(guide) != len(names):
+    guide = [options.guide] if isinstance(options.guide, Tensor) else list(options.guide)
+    if len(guide) != len(embeddings):
         fail(
             ArgumentError,
             "guide must hold one tensor for each tensor of embeddings.",
             got=f"{len(guide)} tensors",
-            expected=f"guide=({', '.join('guide_' + name for name in names)})",
+            expected=f"guide=({', '.join('guide_' + name for name in embeddings)})",
             hint="embed the same items with the guide model, in the same order",
         )
-    named = {f"guide_{name}": tensor for name, tensor in zip(names, guide, strict=True)}
-    dims = {name: tensor.dim() for name, tensor in named.items() if isinstance(tensor, Tensor)}
-    check_embeddings(named, dims)
+    named = {f"guide_{name}": tensor for name, tensor in zip(embeddings, guide, strict=True)}
+    check_embeddings(named, {f"guide_{name}": tensor.dim() for name, tensor in embeddings.items()})
     check_same_features(named)
-    for (name, tensor), count in zip(named.items(), rows, strict=True):
-        check_rows(name, tensor, count, "the embeddings it guides", hint="embed the same items, in the same order")
-    return guide
+    for (name, tensor), ours in zip(named.items(), embeddings.values(), strict=True):
+        check_rows(name, tensor, len(ours), "the embeddings it guides", hint="embed the same items, in the same order")
+    return [(guide[query], guide[key]) for query, key in sides]
 
 
-def view_guides(options: Options, given: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]] | None:
+def view_guides(options: Options, given: Sequence[Tensor]) -> GuidePairs | None:
     """The guide's views against each other."""
-    found = guides(options, [f"view{i + 1}" for i in range(len(given))], [len(view) for view in given])
+    named = {f"view{i + 1}": view for i, view in enumerate(given)}
+    found = guide_pairs(options, named, [(i, i) for i in range(len(given))])
     if found is None:
         return None
-    every = torch.cat(found)
+    every = torch.cat([view for view, _ in found])
     return [(every, every)]
 
 
@@ -179,7 +183,7 @@ def loss_of(
     reduction: Reduction,
     *,
     scale: float | Tensor,
-    guide: Sequence[tuple[Tensor, Tensor]] | None = None,
+    guide: GuidePairs | None = None,
     symmetric: bool = False,
     given: Mapping[str, Tensor] | None = None,
 ) -> Tensor:

@@ -22,7 +22,7 @@ from info_nce.checks import (
     shapes,
 )
 from info_nce.contrast import Reduction
-from info_nce.losses.compose import guides, loss_of, negative_log
+from info_nce.losses.compose import guide_pairs, loss_of, negative_log
 from info_nce.losses.face import Face
 from info_nce.losses.options import Options, Settings, Shared, Tensors, loss_function
 from info_nce.objectives import Softmax
@@ -98,13 +98,13 @@ def cpc(
         )
     scale = logit_scale(temperature, 1, like=query)
     matrix = _matrix(query, latents, target, scale, negatives, options)
-    guide = guides(options, ["context", "latents"], [len(context)] * 2)
-    pairs_of_guides = None
+    guide = guide_pairs(options, {"context": context, "latents": latents})
     if guide is not None:
-        moved = torch.cat([guide[0][:, : times - k] for k in ahead], 1).flatten(0, 1)
-        pairs_of_guides = [(moved, guide[1] if negatives == "same" else guide[1].flatten(0, 1))]
+        here, there = guide[0]
+        here = torch.cat([here[:, : times - k] for k in ahead], 1).flatten(0, 1)
+        guide = [(here, there if negatives == "same" else there.flatten(0, 1))]
     objective = Softmax(options.label_smoothing)
-    return loss_of(matrix, objective, options, reduction, scale=scale, guide=pairs_of_guides)
+    return loss_of(matrix, objective, options, reduction, scale=scale, guide=guide)
 
 
 def _matrix(

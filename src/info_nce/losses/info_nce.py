@@ -22,7 +22,7 @@ from info_nce.checks import (
     fail,
 )
 from info_nce.contrast import Reduction
-from info_nce.losses.compose import check_pairs, guides, loss_of, negative_log, pair_matrix
+from info_nce.losses.compose import check_pairs, guide_pairs, loss_of, negative_log, pair_matrix
 from info_nce.losses.face import Face
 from info_nce.losses.options import Options, Settings, Shared, Tensors, loss_function
 from info_nce.objectives import Softmax
@@ -94,16 +94,14 @@ def info_nce(
     own = _own_keys(query, positive_key, scale, options, in_batch=negative_keys is None or keep_in_batch)
     if negative_keys is None:
         _refuse_without_negatives(negative_ids, keep_in_batch=keep_in_batch)
-        guide = guides(options, ["query", "positive_key"], [len(query)] * 2)
-        pairs_of_guides = None if guide is None else [(guide[0], guide[1])]
-        return loss_of(own, Softmax(options.label_smoothing), options, reduction, scale=scale, guide=pairs_of_guides)
+        guide = guide_pairs(options, {"query": query, "positive_key": positive_key})
+        return loss_of(own, Softmax(options.label_smoothing), options, reduction, scale=scale, guide=guide)
     others = _explicit_negatives(query, negative_keys, negative_ids, scale, options, keep_in_batch=keep_in_batch)
-    guide = guides(options, ["query", "positive_key", "negative_keys"], [len(query)] * 2 + [len(negative_keys)])
-    own_guide = None if guide is None else guide[1] if keep_in_batch else guide[1][:, None]
-    pairs_of_guides = None if guide is None or own_guide is None else [(guide[0], own_guide), (guide[0], guide[2])]
-    return loss_of(
-        [own, others], Softmax(options.label_smoothing), options, reduction, scale=scale, guide=pairs_of_guides
-    )
+    embeddings = {"query": query, "positive_key": positive_key, "negative_keys": negative_keys}
+    guide = guide_pairs(options, embeddings, [(0, 1), (0, 2)])
+    if guide is not None and not keep_in_batch:
+        guide[0] = guide[0][0], guide[0][1][:, None]
+    return loss_of([own, others], Softmax(options.label_smoothing), options, reduction, scale=scale, guide=guide)
 
 
 def _own_keys(query: Tensor, key: Tensor, scale: float | Tensor, options: Options, *, in_batch: bool) -> ScoreMatrix:

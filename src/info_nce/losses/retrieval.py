@@ -10,7 +10,7 @@ from typing_extensions import Unpack
 from info_nce.assemble import assemble
 from info_nce.checks import check_alike, check_embeddings, check_not_empty, check_rows, check_same_features
 from info_nce.contrast import Reduction
-from info_nce.losses.compose import check_pairs, guides, loss_of, pair_matrix
+from info_nce.losses.compose import check_pairs, guide_pairs, loss_of, pair_matrix
 from info_nce.losses.face import Face
 from info_nce.losses.options import Options, Settings, Shared, Tensors, loss_function
 from info_nce.objectives import Softmax
@@ -77,11 +77,7 @@ def retrieval_info_nce(
     count = len(query)
     scale = logit_scale(temperature, count, like=query)
     matrices = [pair_matrix(query, document, scale, options)]
-    guide = guides(
-        options,
-        ["query", "document", *(() if negatives is None else ("negatives",))],
-        [count] * (2 + (negatives is not None)),
-    )
+    embeddings = {"query": query, "document": document}
     sides = [(0, 1)]
     if negatives is not None:
         check_embeddings({"negatives": negatives}, {"negatives": 3})
@@ -90,13 +86,14 @@ def retrieval_info_nce(
         check_rows("negatives", negatives, count, "query", hint="one list of negatives per query: (N, H, D)")
         check_not_empty(negatives=negatives)
         matrices.append(assemble(query, negatives, options.similarity, scale))
+        embeddings["negatives"] = negatives
         sides.append((0, 2))
     for wanted, side, tensor in ((query_query, 0, query), (document_document, 1, document)):
         if wanted:
             matrices.append(_among(tensor, scale, options))
             sides.append((side, side))
-    guided = None if guide is None else [(guide[one], guide[other]) for one, other in sides]
-    return loss_of(matrices, Softmax(options.label_smoothing), options, reduction, scale=scale, guide=guided)
+    guide = guide_pairs(options, embeddings, sides)
+    return loss_of(matrices, Softmax(options.label_smoothing), options, reduction, scale=scale, guide=guide)
 
 
 def _among(tensor: Tensor, scale: float | Tensor, options: Options) -> ScoreMatrix:

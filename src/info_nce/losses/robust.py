@@ -6,7 +6,7 @@ from typing_extensions import Unpack
 
 from info_nce.checks import check_number
 from info_nce.contrast import Reduction
-from info_nce.losses.compose import check_pairs, guides, loss_of, pair_matrix
+from info_nce.losses.compose import check_pairs, guide_pairs, loss_of, pair_matrix
 from info_nce.losses.face import Face
 from info_nce.losses.options import Options, Settings, Shared, Tensors, loss_function
 from info_nce.objectives import Robust
@@ -65,10 +65,9 @@ def robust_info_nce(
     check_number("lam", lam, low=0, high=1, low_open=True, hint="0.01")
     check_pairs(query, positive_key, options.similarity, ("query", "positive_key"))
     scale = logit_scale(temperature, len(query), like=query)
-    guide = guides(options, ["query", "positive_key"], [len(query)] * 2)
-    pairs_of_guides = None if guide is None else [(guide[0], guide[1])]
+    guide = guide_pairs(options, {"query": query, "positive_key": positive_key})
     matrix = pair_matrix(query, positive_key, scale, options)
-    return loss_of(matrix, Robust(float(q), float(lam)), options, reduction, scale=scale, guide=pairs_of_guides)
+    return loss_of(matrix, Robust(float(q), float(lam)), options, reduction, scale=scale, guide=guide)
 
 
 class RobustInfoNCE(Face):

@@ -9,7 +9,7 @@ from typing_extensions import Unpack
 
 from info_nce.checks import ArgumentError, check_number, fail
 from info_nce.contrast import Reduction
-from info_nce.losses.compose import check_pairs, guides, loss_of, pair_matrix
+from info_nce.losses.compose import check_pairs, guide_pairs, loss_of, pair_matrix
 from info_nce.losses.face import Face
 from info_nce.losses.options import Options, Settings, Shared, Tensors, loss_function
 from info_nce.objectives import Sigmoid
@@ -59,12 +59,11 @@ def sigmoid_loss(
     options = Options(**shared).refuse("sigmoid_loss", label_smoothing="it has no softmax target")
     check_pairs(query, key, options.similarity, ("query", "key"))
     scale = logit_scale(temperature, len(query), like=query)
-    guide = guides(options, ["query", "key"], [len(query)] * 2)
+    guide = guide_pairs(options, {"query": query, "key": key})
     matrix = pair_matrix(query, key, scale, options)
     offset = _bias(bias, matrix.query) + (0 if matrix.offset is None else matrix.offset)
     matrix = replace(matrix, offset=offset.expand(len(key)))
-    pairs_of_guides = None if guide is None else [(guide[0], guide[1])]
-    return loss_of(matrix, Sigmoid(), options, reduction, scale=scale, guide=pairs_of_guides)
+    return loss_of(matrix, Sigmoid(), options, reduction, scale=scale, guide=guide)
 
 
 def _bias(bias: float | Tensor, like: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from typing_extensions import Unpack
 
 from info_nce.checks import ArgumentError, check_embeddings, check_ids, check_not_empty, fail
 from info_nce.contrast import Reduction
-from info_nce.losses.compose import guides, loss_of, self_matrix
+from info_nce.losses.compose import guide_pairs, loss_of, self_matrix
 from info_nce.losses.face import Face
 from info_nce.losses.options import Options, Settings, Shared, Tensors, loss_function
 from info_nce.objectives import Objective, Softmax, SoftmaxInside
@@ -88,9 +88,8 @@ def sup_con(
     positives, out = labelled(labels)
     matrix = self_matrix(features, scale, options, positives, out)
     objective: Objective = SoftmaxInside() if inside else Softmax(options.label_smoothing)
-    guide = guides(options, ["features"], [len(features)])
-    pairs_of_guides = None if guide is None else [(guide[0], guide[0])]
-    return loss_of(matrix, objective, options, reduction, scale=scale, guide=pairs_of_guides)
+    guide = guide_pairs(options, {"features": features}, [(0, 0)])
+    return loss_of(matrix, objective, options, reduction, scale=scale, guide=guide)
 
 
 class SupCon(Face):

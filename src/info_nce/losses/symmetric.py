@@ -7,7 +7,7 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from info_nce.contrast import Reduction
-from info_nce.losses.compose import check_pairs, guides, loss_of, pair_matrix
+from info_nce.losses.compose import check_pairs, guide_pairs, loss_of, pair_matrix
 from info_nce.losses.face import Face
 from info_nce.losses.options import Options, Settings, Shared, Tensors, loss_function
 from info_nce.objectives import Softmax
@@ -57,15 +57,14 @@ def symmetric_info_nce(
     check_pairs(query, key, options.similarity, ("query", "key"))
     scale = logit_scale(temperature, len(query), like=query)
     objective = Softmax(options.label_smoothing)
-    guide = guides(options, ["query", "key"], [len(query)] * 2)
+    guide = guide_pairs(options, {"query": query, "key": key})
     there = pair_matrix(query, key, scale, options)
-    there_guide = None if guide is None else [(guide[0], guide[1])]
     if there.offset is None and (not hasattr(scale, "dim") or scale.dim() == 0):
-        return loss_of(there, objective, options, reduction, scale=scale, guide=there_guide, symmetric=True)
+        return loss_of(there, objective, options, reduction, scale=scale, guide=guide, symmetric=True)
     # A temperature or an offset of its own for each query makes the two directions different matrices.
     back = pair_matrix(key, query, scale, replace(options, similarity=swapped(options.similarity)))
-    back_guide = None if guide is None else [(guide[1], guide[0])]
-    one = loss_of(there, objective, options, reduction, scale=scale, guide=there_guide)
+    back_guide = guide and [(guide[0][1], guide[0][0])]
+    one = loss_of(there, objective, options, reduction, scale=scale, guide=guide)
     return (one + loss_of(back, objective, options, reduction, scale=scale, guide=back_guide)) / 2
 
 
