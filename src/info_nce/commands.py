@@ -107,7 +107,7 @@ class Search:
 
     Args:
         run: its folder.
-        image: the picture to look for.
+        image: the picture to look for: a file, or one of the run's own, such as test:7.
         top: how many to show.
         debug: show where an error happened.
     """
