@@ -97,7 +97,9 @@ class Evaluate:
         run = load_run(self.run)
         from info_nce.evaluation import evaluate_run, show  # noqa: PLC0415 (scikit-learn takes seconds)
 
-        show(evaluate_run(run), console)
+        with console.status("evaluating beside raw pixels and the untrained encoder"):
+            evaluation = evaluate_run(run)
+        show(evaluation, console)
         return 0
 
 
@@ -143,7 +145,9 @@ class Report:
         run = load_run(self.run)
         from info_nce.report import write_report  # noqa: PLC0415
 
-        console.print(f"{write_report(run)}", highlight=False, soft_wrap=True)
+        with console.status("drawing the report"):
+            page = write_report(run)
+        console.print(f"report: {page}", highlight=False, soft_wrap=True)
         return 0
 
 
