@@ -104,12 +104,26 @@ def leave_out_suspects(
     if symmetric:
         rows, columns = engine.totals_both(judges[0], best)
         row_limit, column_limit = rows["best"] + allowance, columns["best"] + allowance
+        column_limit = column_limit + _rounding(judges, column_limit)
     else:
         row_limit = engine.totals([judge.positives_alone() for judge in judges], best)["best"] + allowance
+    row_limit = row_limit + _rounding(judges, row_limit)
     return [
         replace(matrix, suspects=Suspects(row_limit, column_limit, judge if guide is not None else None))
         for matrix, judge in zip(matrices, judges, strict=True)
     ]
+
+
+def _rounding(judges: Sequence[ScoreMatrix], limit: Tensor) -> Tensor:
+    """How far two computations of one similarity may differ: a duplicate of the positive is never above it.
+
+    An inner product is rounded in proportion to the lengths of both vectors, not to its own size.
+    """
+    eps = torch.finfo(limit.dtype).eps
+    if judges[0].similarity is not None:
+        return 8 * eps * limit.abs()
+    longest = [judge.query.norm(dim=-1).amax() * judge.key.norm(dim=-1).amax() for judge in judges]
+    return (8 + 2 * judges[0].query.shape[-1] ** 0.5) * eps * torch.stack(longest).amax()
 
 
 def _plain(matrix: ScoreMatrix) -> ScoreMatrix:

@@ -107,8 +107,12 @@ class _Totals(torch.autograd.Function):
         saved = ctx.saved_tensors
         tensors, flat = saved[: -len(gradients)], saved[-len(gradients) :]
         needed = ctx.needs_input_grad[4:]
-        backward = _backward_again if torch.is_grad_enabled() else _backward
-        found = backward(ctx, _rebuilt(ctx.matrices, tensors), flat, gradients, needed)
+        again = torch.is_grad_enabled()
+        backward = _backward_again if again else _backward
+        # each operand on its own, even where one tensor plays several parts or is made from another: each gets its share
+        parts = [tensor.view_as(tensor) for tensor in tensors] if again else tensors
+        with torch.autocast(tensors[0].device.type, enabled=False):  # a caller may run backward inside of it
+            found = backward(ctx, _rebuilt(ctx.matrices, parts), flat, gradients, needed)
         return (None, None, None, None, *found)
 
 
