@@ -128,9 +128,9 @@ class Problem:
         out = Nowhere() if self.out is None else Without(SameTag(*self.out), positives)
         suspects = None
         if self.limits is not None:
-            guide = None if self.guide is None else ScoreMatrix(*self.guide)
+            guide = None if self.guide is None else ScoreMatrix(*self.guide, positives=Nowhere(), out=Nowhere())
             suspects = Suspects(*self.limits, guide)
-        return ScoreMatrix(self.query, self.key, self.offset, positives, out, suspects)
+        return ScoreMatrix(self.query, self.key, positives=positives, out=out, offset=self.offset, suspects=suspects)
 
     def taken(self, rows: Tensor | None = None, columns: Tensor | None = None) -> "Problem":
         """These queries and these keys, in this order."""
@@ -202,7 +202,8 @@ def lists(draw: st.DrawFn) -> tuple[ScoreMatrix, Sequence[Tensor]]:
     positives = SameTag(tag[:n], tag[n:])
     if draw(st.booleans()):
         key = normal(groups, h, d, seed=seed + 3).requires_grad_()
-        return ScoreMatrix(query, key, offset, positives), [query, key, offset]
+        return ScoreMatrix(query, key, positives=positives, out=Nowhere(), offset=offset), [query, key, offset]
     table = normal(draw(sizes), d, seed=seed + 3).requires_grad_()
     lookup = torch.randint(len(table), (n, h), generator=torch.Generator().manual_seed(seed + 4))
-    return ScoreMatrix(query, table, offset, positives, lookup=lookup), [query, table, offset]
+    matrix = ScoreMatrix(query, table, positives=positives, out=Nowhere(), offset=offset, lookup=lookup)
+    return matrix, [query, table, offset]

@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from info_nce.checks import ArgumentError, fail
+from info_nce.checks import ArgumentError, ShapeError, fail
 from info_nce.engines import Engine
 from info_nce.pairing import Cells, Nowhere
 from info_nce.scores import ScoreMatrix, Suspects
@@ -41,23 +41,34 @@ def assemble(
     if isinstance(similarity, InnerProduct):
         query, key = similarity.factors(query, key)
         query = query * (scale[:, None] if scale.dim() else scale)
-        return ScoreMatrix(query, key, offset, positives, out, lookup=lookup)
+        return ScoreMatrix(query, key, positives, out, offset, lookup=lookup)
     parameters: dict[str, Tensor] = dict(similarity.named_parameters())
-    matrix = ScoreMatrix(query, key, offset, positives, out, None, lookup, similarity, scale, parameters)
-    _refuse_hidden_tensors(matrix)
+    matrix = ScoreMatrix(query, key, positives, out, offset, None, lookup, similarity, scale, parameters)
+    _try_one_cell(matrix)
     return matrix
 
 
 def given_logits(logits: Tensor, positives: Cells) -> ScoreMatrix:
     """Build the matrix of logits that are known already, (N, H): candidates with one feature, their logit."""
-    return ScoreMatrix(torch.ones_like(logits[:, :1]), logits[..., None], positives=positives)
+    return ScoreMatrix(torch.ones_like(logits[:, :1]), logits[..., None], positives, Nowhere())
 
 
-def _refuse_hidden_tensors(matrix: ScoreMatrix) -> None:
-    """A tensor that the similarity uses without owning it would silently get no gradient on a tiled engine."""
+def _try_one_cell(matrix: ScoreMatrix) -> None:
+    """Try one cell. A tensor used without being owned would silently get no gradient on a tiled engine."""
     one = slice(0, matrix.row_unit), slice(0, 1)
     with torch.enable_grad():
         pieces = {name: operand.take(*one).detach() for name, operand in matrix.operands().items()}
+        compared = (
+            matrix.similarity(pieces["query"][:1], pieces["key"].flatten(0, -2)[:1]) if matrix.similarity else None
+        )
+        if not isinstance(compared, Tensor) or compared.shape != (1, 1):
+            fail(
+                ShapeError,
+                f"{type(matrix.similarity).__name__} must compare every query with every key.",
+                got=f"a shape of {tuple(getattr(compared, 'shape', ()))} for one query and one key",
+                expected="(1, 1), and (n, m) in general",
+                hint="query[:, None] with key[None], reduced over the features",
+            )
         if matrix.logits(pieces).requires_grad:
             fail(
                 ArgumentError,
@@ -122,8 +133,9 @@ def _rounding(judges: Sequence[ScoreMatrix], limit: Tensor) -> Tensor:
     eps = torch.finfo(limit.dtype).eps
     if judges[0].similarity is not None:
         return 8 * eps * limit.abs()
-    longest = [judge.query.norm(dim=-1).amax() * judge.key.norm(dim=-1).amax() for judge in judges]
-    return (8 + 2 * judges[0].query.shape[-1] ** 0.5) * eps * torch.stack(longest).amax()
+    longest = torch.stack([judge.query.norm(dim=-1).amax() * judge.key.norm(dim=-1).amax() for judge in judges])
+    slack: Tensor = (8 + 2 * judges[0].query.shape[-1] ** 0.5) * eps * longest.amax()
+    return slack
 
 
 def _plain(matrix: ScoreMatrix) -> ScoreMatrix:

@@ -1,12 +1,17 @@
 """Errors that say what came, what was expected and what to try."""
 
+import math
 from collections.abc import Iterable, Mapping
+from numbers import Real
 from typing import NoReturn
 
 import torch
 from torch import Tensor
 
 __all__ = ["ArgumentError", "DTypeError", "DeviceError", "ShapeError", "finite"]
+
+
+_FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 class ArgumentError(ValueError):
@@ -47,7 +52,7 @@ def check_embeddings(tensors: Mapping[str, object], dims: Mapping[str, int] | No
                 expected="a floating-point tensor with one embedding per row",
                 hint=f"{name} = torch.as_tensor({name})",
             )
-        if not tensor.is_floating_point():
+        if tensor.dtype not in _FLOATING:
             fail(
                 DTypeError,
                 f"{name} must hold floating-point numbers.",
@@ -180,18 +185,36 @@ def check_number(
     high_open: bool = False,
     hint: str,
 ) -> None:
-    """Refuse a setting outside the interval in which its formula means something; NaN is outside of every interval."""
-    number = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
-    low_ok = number is not None and (low < number if low_open else low <= number)
-    high_ok = number is not None and (number < high if high_open else number <= high)
-    if not (low_ok and high_ok):
+    """Refuse a setting outside the interval in which its formula means something; NaN and infinity never are inside."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        fail(DTypeError, f"{name} must be a number.", got=f"{name}={value!r}", expected="an int or a float", hint=hint)
+    number = float(value)
+    low_ok = low < number if low_open else low <= number
+    high_ok = number < high if high_open else number <= high
+    if not (low_ok and high_ok and math.isfinite(number)):
         left, right = (
             "(" if low_open or low == float("-inf") else "[",
             ")" if high_open or high == float("inf") else "]",
         )
-        kind = DTypeError if number is None else ArgumentError
         fail(
-            kind, f"{name} is out of range.", got=f"{name}={value!r}", expected=f"{left}{low}, {high}{right}", hint=hint
+            ArgumentError,
+            f"{name} is out of range.",
+            got=f"{name}={value!r}",
+            expected=f"{left}{low}, {high}{right}",
+            hint=hint,
+        )
+
+
+def check_whole(name: str, value: object, *, low: int = 1, high: int | None = None, hint: str) -> None:
+    """Refuse what is no whole number in a range."""
+    inside = isinstance(value, int) and not isinstance(value, bool) and low <= value and (high is None or value <= high)
+    if not inside:
+        fail(
+            ArgumentError,
+            f"{name} must be a whole number in its range.",
+            got=f"{name}={value!r}",
+            expected=f"an integer >= {low}" + ("" if high is None else f" and <= {high}"),
+            hint=hint,
         )
 
 

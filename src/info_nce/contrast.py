@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-import torch
 from torch import Tensor
 
-from info_nce.checks import ArgumentError, check_choice, fail
+from info_nce.checks import ArgumentError, DTypeError, check_choice, fail
 from info_nce.engines import Auto, Engine
+from info_nce.engines.base import check_engine
 from info_nce.objectives import Objective
 from info_nce.scores import ScoreMatrix
+from info_nce.similarity import without_autocast
 
 __all__ = ["Reduction", "contrast", "reduced"]
 
@@ -40,17 +41,11 @@ def contrast(
         The loss in nats.
     """
     matrices = [scores] if isinstance(scores, ScoreMatrix) else list(scores)
+    check_engine(engine)
     engine = Auto() if engine is None else engine
     check_choice("reduction", reduction, ("mean", "sum", "none"))
-    if not isinstance(engine, Engine):
-        fail(
-            ArgumentError,
-            "engine must be an Engine.",
-            got=f"engine={engine!r}",
-            expected="Auto(), Dense() or Tiled()",
-            hint="from info_nce.engines import Tiled; engine=Tiled()",
-        )
-    with torch.autocast(matrices[0].query.device.type, enabled=False):
+    _check(matrices, objective, symmetric=symmetric)
+    with without_autocast(matrices[0].query.device.type):
         if symmetric:
             both = engine.totals_both(matrices[0], objective.statistics())
             sides = [{**total, **(given or {})} for total in both]
@@ -58,6 +53,33 @@ def contrast(
             sides = [{**engine.totals(matrices, objective.statistics()), **(given or {})}]
         losses = [reduced(objective.per_query(t), objective.counted(t), reduction) for t in sides]
         return losses[0] if len(losses) == 1 else (losses[0] + losses[1]) / 2
+
+
+def _check(matrices: Sequence[ScoreMatrix], objective: object, *, symmetric: bool) -> None:
+    if not isinstance(objective, Objective):
+        fail(
+            DTypeError,
+            "objective must be an Objective.",
+            got=repr(objective),
+            expected="an instance, such as Softmax()",
+            hint="from info_nce.objectives import Softmax; contrast(scores, Softmax())",
+        )
+    if not matrices:
+        fail(
+            ArgumentError,
+            "There is no score matrix to contrast.",
+            got="no score matrix",
+            expected="one or more",
+            hint="info_nce.assemble.assemble(query, key, similarity, scale, positives=...)",
+        )
+    if symmetric and (len(matrices) > 1 or not matrices[0].shared):
+        fail(
+            ArgumentError,
+            "A symmetric loss needs one matrix of shared keys, since only they can look for their queries.",
+            got=f"{len(matrices)} matrices, {'shared' if matrices[0].shared else 'private'} keys",
+            expected="one matrix of shared keys",
+            hint="symmetric=False",
+        )
 
 
 def reduced(losses: Tensor, counted: Tensor | None, reduction: Reduction) -> Tensor:

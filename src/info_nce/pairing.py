@@ -20,6 +20,8 @@ __all__ = [
     "Nowhere",
     "Partner",
     "SameTag",
+    "Transposed",
+    "Without",
     "labelled",
     "pairs",
     "views",

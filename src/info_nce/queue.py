@@ -1,5 +1,6 @@
 """The keys of past batches, and the slowly moving encoder that made them."""
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -7,11 +8,12 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from info_nce.checks import ArgumentError, DTypeError, ShapeError, check_ids, check_number, fail, shapes
+from info_nce.checks import DTypeError, ShapeError, check_ids, check_number, check_whole, fail, shapes
 
 __all__ = ["KeyQueue", "MomentumEncoder"]
 
-NO_ID = -1
+NO_ID = torch.iinfo(torch.int64).min
+"""Stands for "nobody said"; no tag of a user's equals it."""
 
 
 class KeyQueue(nn.Module):
@@ -42,14 +44,15 @@ class KeyQueue(nn.Module):
     def __init__(self, features: int, size: int = 65_536, *, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         for name, value in (("features", features), ("size", size)):
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                fail(
-                    ArgumentError,
-                    f"A queue needs a positive number of {name}.",
-                    got=f"{name}={value!r}",
-                    expected="an integer >= 1",
-                    hint="KeyQueue(features=128, size=65_536)",
-                )
+            check_whole(name, value, hint="KeyQueue(features=128, size=65_536)")
+        if not dtype.is_floating_point:
+            fail(
+                DTypeError,
+                "A queue holds floating-point keys.",
+                got=f"dtype={dtype}",
+                expected="torch.float32, or the dtype of the keys",
+                hint="leave dtype out",
+            )
         self.register_buffer("keys_", torch.zeros(size, features, dtype=dtype))
         self.register_buffer("ids_", torch.full((size,), NO_ID))
         self.register_buffer("progress", torch.zeros(2, dtype=torch.int64))
@@ -82,7 +85,7 @@ class KeyQueue(nn.Module):
         return self.keys_[: self._filled]
 
     def ids(self) -> Int[Tensor, " m"]:
-        """The identity of each key; -1 where none was given."""
+        """The identity of each key; the smallest int64 where none was given."""
         return self.ids_[: self._filled]
 
     @torch.no_grad()
@@ -97,7 +100,7 @@ class KeyQueue(nn.Module):
             fail(
                 DTypeError,
                 "keys must be a floating-point tensor.",
-                got=repr(getattr(keys, "dtype", type(keys))),
+                got=str(keys.dtype) if isinstance(keys, Tensor) else type(keys).__name__,
                 expected="the momentum encoder's output",
                 hint="queue.enqueue(key)",
             )
@@ -107,7 +110,7 @@ class KeyQueue(nn.Module):
                 "keys do not fit this queue.",
                 got=shapes(keys=keys),
                 expected=f"keys (n, {self.keys_.shape[1]})",
-                hint=f"KeyQueue(features={keys.shape[-1]})",
+                hint="one row per key; KeyQueue(features=...) sets the width",
             )
         if ids is not None:
             check_ids("ids", ids, (len(keys),), keys.device)
@@ -122,6 +125,11 @@ class KeyQueue(nn.Module):
     def extra_repr(self) -> str:
         """Settings, and how full it is, for `print`."""
         return f"features={self.keys_.shape[1]}, size={self.size}, filled={self._filled}"
+
+
+def _follow(momentum: float, slow: Any, fast: Any, count: Any) -> None:
+    """Torch's moving average, made anew at each call, since the function that it makes cannot be pickled."""
+    get_ema_multi_avg_fn(momentum)(slow, fast, count)  # type: ignore[no-untyped-call]
 
 
 class MomentumEncoder(AveragedModel):
@@ -148,7 +156,7 @@ class MomentumEncoder(AveragedModel):
 
     def __init__(self, encoder: nn.Module, momentum: float = 0.999) -> None:
         check_number("momentum", momentum, low=0, high=1, hint="0.999; closer to 1 is slower")
-        super().__init__(encoder, multi_avg_fn=get_ema_multi_avg_fn(momentum))  # type: ignore[no-untyped-call]
+        super().__init__(encoder, multi_avg_fn=partial(_follow, momentum))  # type: ignore[no-untyped-call]
         self.momentum = momentum
         self.requires_grad_(requires_grad=False)
         # AveragedModel's first update is a plain copy; the copy was made here already

@@ -119,9 +119,9 @@ class ScoreMatrix:
 
     query: Tensor
     key: Tensor
+    positives: Cells
+    out: Cells
     offset: Tensor | None = None
-    positives: Cells = field(default_factory=Nowhere)
-    out: Cells = field(default_factory=Nowhere)
     suspects: Suspects | None = None
     lookup: Tensor | None = None
     similarity: Similarity | None = None
@@ -179,7 +179,7 @@ class ScoreMatrix:
         )
 
     def logits(self, pieces: dict[str, Tensor]) -> Tensor:
-        """Compute the logits of a tile from the pieces that its operands gave."""
+        """Compute the logits of a tile, without its offset, from the pieces that its operands gave."""
         query, key = pieces["query"], pieces["key"]
         if key.dim() == 3:  # runs of queries with a list of their own
             query = query.reshape(len(key), -1, query.shape[-1])
@@ -188,25 +188,25 @@ class ScoreMatrix:
             logits = logits.flatten(0, 1)
         if "scale" in pieces:
             logits = logits * (pieces["scale"][:, None] if pieces["scale"].dim() else pieces["scale"])
-        return logits + pieces["offset"] if "offset" in pieces else logits
+        return logits
 
     def _compare(self, similarity: Similarity, query: Tensor, key: Tensor, pieces: dict[str, Tensor]) -> Tensor:
         parameters = {name: pieces[name] for name in self.parameters}
 
         def compare(query: Tensor, key: Tensor) -> Tensor:
             compared: Tensor = torch.func.functional_call(similarity, parameters, (query, key))
-            return compared
+            return compared.to(query.dtype)
 
         return compare(query, key) if query.dim() == 2 else torch.vmap(compare)(query, key)
 
     def tile(self, rows: slice, columns: slice, pieces: dict[str, Tensor] | None = None) -> Tile:
         """Compute a part of the matrix."""
         pieces = pieces or {name: operand.take(rows, columns) for name, operand in self.operands().items()}
-        logits = self.logits(pieces)
+        similarity = self.logits(pieces)
+        logits = similarity + pieces["offset"] if "offset" in pieces else similarity
         positive, out = self.positives.mask(rows, columns), self.out.mask(rows, columns)
         if self.suspects is None:
             return Tile(logits, positive, (out, out))
-        similarity = logits.detach() - pieces["offset"].detach() if "offset" in pieces else logits
         both: list[Tensor | None] = [out, out]
         for dim in (COLUMNS, ROWS) if self.suspects.column_limit is not None else (ROWS,):
             mask = self.suspects.mask(similarity, rows, columns, dim)

@@ -3,6 +3,7 @@
 # N queries, M keys, D features
 
 from abc import abstractmethod
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from jaxtyping import Float
@@ -19,12 +20,21 @@ __all__ = [
     "Similarity",
     "compute_dtype",
     "unit",
+    "without_autocast",
 ]
 
 
 def compute_dtype(dtype: torch.dtype) -> torch.dtype:
     """Logits and totals are float32 for half and single precision, float64 for double."""
     return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def without_autocast(device_type: str) -> AbstractContextManager[object]:
+    """Compute in the tensors' own precision, whatever precision the caller is in."""
+    # some devices, such as "meta", know no autocast and refuse its name
+    if device_type == "meta":
+        return nullcontext()
+    return torch.autocast(device_type, enabled=False)
 
 
 def unit(vectors: Float[Tensor, "... d"]) -> Float[Tensor, "... d"]:
@@ -99,7 +109,9 @@ class NegativeSquaredDistance(InnerProduct):
     """Minus the squared Euclidean distance, in (-inf, 0]: 0 for identical vectors.
 
     Computed as 2 q.k - |q|^2 - |k|^2 by two added features. Distances do not change when everything is shifted, so the
-    keys' mean is subtracted first: that keeps the difference of large numbers small.
+    keys' mean is subtracted first: that keeps the difference of large numbers small. In float32 the result is still
+    rounded in proportion to the squared spread of all vectors: where clusters lie thousands of times their own width
+    apart, use float64 or a similarity of your own.
     """
 
     def factors(

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from info_nce.checks import ArgumentError, ShapeError, check_number, fail
+from info_nce.checks import ArgumentError, DTypeError, ShapeError, check_number, fail
 from info_nce.similarity import compute_dtype
 
 __all__ = ["logit_scale"]
@@ -28,8 +28,16 @@ def logit_scale(
     """
     if not isinstance(temperature, Tensor):
         check_number("temperature", temperature, low=0, low_open=True, high_open=True, hint=_HINT)
-        return 1 / temperature
+        return 1 / float(temperature)
     lengths = {queries, per or queries}
+    if not temperature.is_floating_point():
+        fail(
+            DTypeError,
+            "temperature must be a number, or a floating-point tensor.",
+            got=f"temperature of dtype {temperature.dtype}",
+            expected="a floating-point tensor",
+            hint="temperature.float()",
+        )
     if temperature.numel() != 1 and (
         temperature.shape[0] not in lengths or temperature.shape[1:] not in {torch.Size([]), torch.Size([1])}
     ):

@@ -92,7 +92,8 @@ def _divisible(features: Tensor, views: int) -> None:
 def _refuse_other_layout(claimed: tuple[Tensor, ...], other: tuple[Tensor, ...], name: str, other_name: str) -> None:
     """Partners that know each other no better than strangers, while in the other layout nearly all do, are no partners.
 
-    Strangers are taken from the partner's own view, so that a gap between two encoders' outputs does not count.
+    Strangers are taken from the partner's own view, near and far in the batch, so that a gap between two encoders'
+    outputs does not count.
     """
     if len(claimed[0]) < _ENOUGH_ITEMS or torch.compiler.is_compiling():
         return
@@ -108,7 +109,7 @@ def _refuse_other_layout(claimed: tuple[Tensor, ...], other: tuple[Tensor, ...],
 
 
 def _recognised(views: tuple[Tensor, ...]) -> float:
-    """The share of items whose first view is closer to their second than to that of an item far off in the batch."""
+    """The share of items whose first view is closer to their second than to those of two others, near and far."""
     first, second = unit(views[0].double()), unit(views[1].double())
-    own, stranger = (first * second).sum(-1), (first * second.roll(len(first) // 2, 0)).sum(-1)
-    return float((own > stranger).double().mean())
+    own, *strangers = ((first * second.roll(shift, 0)).sum(-1) for shift in (0, 1, len(first) // 2))
+    return float((own > torch.maximum(*strangers)).double().mean())

@@ -19,9 +19,10 @@ from torch.testing import assert_close
 from info_nce import InfoNCE, Matryoshka, contrast, views_from_stacked
 from info_nce import functional as f
 from info_nce.assemble import given_logits
+from info_nce.engines import Dense, Tiled
 from info_nce.objectives import Debiased, Decoupled, Objective, Robust, Sigmoid, Softmax, SoftmaxInside
 from info_nce.pairing import Cells, Listed
-from info_nce.similarity import DotProduct, NegativeSquaredDistance
+from info_nce.similarity import Bilinear, Cosine, DotProduct, NegativeSquaredDistance, Similarity
 from tests.strategies import chance, law, normal, seeds, some_sizes, temperatures
 
 Loss = Callable[..., Tensor]
@@ -266,6 +267,34 @@ def test_one_candidate_costs_nothing(d: int, seed: int, temperature: float) -> N
         close(f.info_nce(query, key, -key, temperature=3.0), nothing)
 
 
+@pytest.mark.parametrize("options", ["ids", "margin"])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        f.info_nce,
+        f.symmetric_info_nce,
+        f.nt_xent,
+        f.dcl,
+        f.dclw,
+        f.debiased_info_nce,
+        f.hard_negative_info_nce,
+        partial(f.hard_negative_info_nce, top_k=2),
+        f.retrieval_info_nce,
+    ],
+)
+def test_a_query_whose_negatives_are_all_left_out_pays_nothing_and_has_no_gradient(loss: Loss, options: str) -> None:
+    query, key = two(5, 4, 12)
+    no_negatives = {"ids": torch.zeros(5, dtype=torch.int64)} if options == "ids" else {"margin": -10.0}
+    for engine in (Dense(), Tiled(3, 2)):
+        without = partial(loss, engine=engine, reduction="none", **no_negatives)
+        found = without(query, key)
+        close(found, torch.zeros_like(found))
+        for slope in gradients(without, query, key):
+            close(slope, torch.zeros_like(slope))
+    with pytest.raises(AssertionError):
+        close(loss(query, key, reduction="none"), found)
+
+
 @every_softmax
 @law
 @given(n=some_sizes, d=some_sizes, seed=seeds, temperature=temperatures)
@@ -443,6 +472,77 @@ def test_symmetric_is_the_mean_of_both_directions(n: int, d: int, seed: int, tem
 
 
 @law
+@given(n=some_sizes, d=some_sizes, seed=seeds)
+def test_symmetric_is_the_mean_of_both_directions_whatever_belongs_to_a_pair(n: int, d: int, seed: int) -> None:
+    """A temperature, a correction, a guide: each direction has its own matrix, or its own limits."""
+    query, key = two(n, d, seed)
+    guide = two(n, 3, seed + 20)
+    each = torch.rand(n, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) + 0.1
+    settings: list[tuple[dict[str, Any], dict[str, Any]]] = [
+        ({"temperature": each}, {"temperature": each}),
+        ({"log_q": -each}, {"log_q": -each}),
+        ({"margin": -0.2}, {"margin": -0.2}),
+        ({"guide": guide}, {"guide": guide[::-1]}),
+        ({"guide": guide, "log_q": -each}, {"guide": guide[::-1], "log_q": -each}),
+    ]
+    for forth, back in settings:
+        one = f.info_nce(query, key, reduction="none", **{"temperature": 0.07, **forth})
+        other = f.info_nce(key, query, reduction="none", **{"temperature": 0.07, **back})
+        close(f.symmetric_info_nce(query, key, reduction="none", **forth), (one + other) / 2)
+
+
+@law
+@given(n=some_sizes, d=some_sizes, e=some_sizes, seed=seeds)
+def test_symmetric_gives_the_query_first_to_a_bilinear_map(n: int, d: int, e: int, seed: int) -> None:
+    query, key = normal(n, d, seed=seed), normal(n, e, seed=seed + 1)
+    forth, back = Bilinear(d, e).double(), Bilinear(e, d).double()
+    forth.load_state_dict({"weight": normal(d, e, seed=seed + 2)})
+    back.load_state_dict({"weight": forth.weight.detach().mT})
+    each = torch.rand(n, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) + 0.5
+    for temperature in (torch.ones((), dtype=torch.float64), each):
+        one = f.info_nce(query, key, temperature=temperature, similarity=forth, reduction="none")
+        other = f.info_nce(key, query, temperature=temperature, similarity=back, reduction="none")
+        close(f.symmetric_info_nce(query, key, temperature, "none", similarity=forth), (one + other) / 2)
+
+
+@law
+@given(n=some_sizes, d=some_sizes, seed=seeds)
+def test_a_guide_of_the_same_vectors_is_a_margin_of_zero(n: int, d: int, seed: int) -> None:
+    query, key = two(n, d, seed)
+    for loss in (f.info_nce, f.symmetric_info_nce, f.nt_xent, f.dcl, f.sigmoid_loss, f.robust_info_nce):
+        by_guide = loss(query, key, guide=(query, key), reduction="none")
+        close(by_guide, loss(query, key, margin=0.0, reduction="none"))
+    for keep_in_batch in (False, True):
+        strangers = normal(n + 1, d, seed=seed + 9)
+        loss_of = partial(f.info_nce, query, key, strangers, keep_in_batch=keep_in_batch, reduction="none")
+        close(loss_of(guide=(query, key, strangers)), loss_of(margin=0.0))
+
+
+@law
+@given(n=some_sizes, d=some_sizes, seed=seeds)
+def test_a_temperature_per_item_serves_all_its_views(n: int, d: int, seed: int) -> None:
+    pair = two(n, d, seed)
+    each = torch.rand(n, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) + 0.1
+    for loss in (f.nt_xent, f.dcl, f.debiased_info_nce):
+        per_item = loss(*pair, temperature=each, reduction="none")
+        close(per_item, loss(*pair, temperature=each.repeat(2), reduction="none"))
+        with pytest.raises(AssertionError):
+            close(per_item, loss(*pair, temperature=each.repeat_interleave(2), reduction="none"))
+
+
+def test_no_gradient_flows_into_the_keys_of_moco() -> None:
+    query, key = two(5, 4, 10)
+    queue = normal(3, 4, seed=11).requires_grad_()
+    key.requires_grad_()
+    assert not f.moco(query, key, queue).requires_grad
+    of_query, of_key = gradients(lambda q, k: f.moco(q, k, queue.detach()), query, key.detach())
+    close(of_key, torch.zeros_like(of_key))
+    assert float(of_query.abs().max()) > 0
+    with pytest.raises(AssertionError):
+        close(gradients(lambda q, k: f.info_nce(q, k, queue), query, key.detach())[1], of_key)
+
+
+@law
 @given(n=some_sizes, d=some_sizes, seed=seeds, temperature=temperatures)
 def test_sigmoid_loss_is_symmetric_under_exchange(n: int, d: int, seed: int, temperature: float) -> None:
     query, key = two(n, d, seed)
@@ -463,6 +563,28 @@ def test_debiased_without_a_prior_is_nt_xent(n: int, d: int, seed: int, temperat
     close(f.debiased_info_nce(*pair, temperature, "none", positive_prior=0.0), plain)
     close(f.hard_negative_info_nce(*pair, temperature, "none", beta=0.0, positive_prior=0.0), plain)
     close(f.hard_negative_info_nce(*pair, temperature, "none", top_k=2 * n - 2), plain)
+
+
+@law
+@given(n=some_sizes, d=some_sizes, seed=seeds)
+def test_all_of_the_hardest_are_nt_xent_with_every_option(n: int, d: int, seed: int) -> None:
+    pair, guide = two(n, d, seed), two(n, 3, seed + 20)
+    numbers = torch.Generator().manual_seed(seed)
+    ids = torch.randint(3, (n,), generator=numbers)
+    each = torch.rand(2 * n, generator=numbers, dtype=torch.float64) + 0.1
+    options: list[dict[str, Any]] = [
+        {"ids": ids},
+        {"log_q": -each},
+        {"label_smoothing": 0.2},
+        {"margin": -0.1},
+        {"guide": guide},
+        {"temperature": each},
+        {"similarity": NegativeSquaredDistance()},
+        {"ids": ids, "log_q": -each, "label_smoothing": 0.2, "guide": guide, "temperature": each},
+    ]
+    for some in options:
+        settings = {"temperature": 0.5, "reduction": "none", **some}
+        close(f.hard_negative_info_nce(*pair, top_k=2 * n - 2, **settings), f.nt_xent(*pair, **settings))
 
 
 @law
@@ -564,6 +686,76 @@ def test_options_that_say_nothing_change_nothing(loss: Loss, n: int, d: int, see
         close(loss(query, key, reduction="none", **own), plain)
         each = {"temperature": own["temperature"].expand(n)}
         close(loss(query, key, reduction="none", **each), plain)
+
+
+class Nearness(Similarity):
+    """A user's own, no inner product: minus the sum of weighted absolute differences."""
+
+    def __init__(self, d: int) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.linspace(0.5, 1.5, d, dtype=torch.float64))
+
+    def forward(self, query: Tensor, key: Tensor) -> Tensor:
+        return -((query[:, None] - key[None]).abs() * self.weight).sum(-1)
+
+
+@law
+@given(n=some_sizes, d=some_sizes, seed=seeds, margin=st.sampled_from([-0.5, 0.0, 0.3]))
+def test_a_margin_leaves_out_what_is_nearer_than_the_positive_by_more_than_it(
+    n: int, d: int, seed: int, margin: float
+) -> None:
+    query, key = two(n, d, seed)
+    for similarity in (Cosine(), DotProduct(), NegativeSquaredDistance(), Nearness(d)):
+        values = similarity(query, key).detach()
+        own = values.diagonal()[:, None]
+        kept = (values <= own + margin) | torch.eye(n, dtype=torch.bool)
+        for engine in (Dense(), Tiled(2, 3)):
+            settings: dict[str, Any] = {"similarity": similarity, "temperature": 0.5, "engine": engine}
+            found = f.info_nce(query, key, margin=margin, reduction="none", **settings)
+            logits = (values / 0.5).masked_fill(~kept, float("-inf"))
+            close(found.detach(), torch.logsumexp(logits, 1) - logits.diagonal())
+
+
+def test_a_negative_exactly_at_the_limit_stays() -> None:
+    axes = torch.eye(4, dtype=torch.float64)
+    keys = axes[[0, 0, 2, 2]]  # the cosines are 0 and 1, exactly
+    for loss in (f.info_nce, f.symmetric_info_nce, f.nt_xent):
+        for engine in (Dense(), Tiled(2, 3)):
+            close(loss(keys, keys, margin=0.0, engine=engine), loss(keys, keys))
+            with pytest.raises(AssertionError):
+                close(loss(keys, keys, margin=-0.5, engine=engine), loss(keys, keys))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("d", [3, 64, 257])
+@pytest.mark.parametrize("options", ["alone", "guide", "log_q"])
+def test_a_duplicate_of_the_positive_stays_however_its_similarity_was_rounded(
+    dtype: torch.dtype, d: int, options: str
+) -> None:
+    """Two computations of one inner product differ in the last digits: no engine may take that for more alike."""
+    numbers = torch.Generator().manual_seed(d)
+    # each key occurs twice, and each is the positive of one query and a negative of another
+    query, key, of_query, of_key = (torch.randn(16, d, generator=numbers, dtype=dtype) / d**0.5 for _ in range(4))
+    key, of_key = key[:8].repeat(2, 1), of_key[:8].repeat(2, 1)
+    given: dict[str, Any] = {"temperature": 0.5, "reduction": "none"}
+    extra: dict[str, dict[str, Any]] = {
+        "guide": {"guide": (of_query, of_key)},
+        "log_q": {"log_q": -torch.arange(16.0)},
+        "alone": {},
+    }
+    given |= extra[options]
+    close_to_the_digits = partial(assert_close, rtol=0, atol=2e-5 if dtype == torch.float32 else 1e-11)
+    for loss in (f.info_nce, f.symmetric_info_nce):
+        for similarity in (Cosine(), DotProduct()):
+            # beyond any rounding of inner products of about 1, below the distance of different ones
+            little = 1e-4 if dtype == torch.float32 else 1e-9
+            stays = loss(query, key, margin=little, similarity=similarity, engine=Dense(), **given)
+            goes = loss(query, key, margin=-little, similarity=similarity, engine=Dense(), **given)
+            with pytest.raises(AssertionError):
+                close_to_the_digits(goes, stays)
+            for engine in (Dense(), Tiled(3, 3), Tiled(1, 5)):
+                found = loss(query, key, margin=0.0, similarity=similarity, engine=engine, **given)
+                close_to_the_digits(found, stays)
 
 
 @pytest.mark.parametrize("loss", [f.info_nce, f.symmetric_info_nce, f.nt_xent, f.dcl])

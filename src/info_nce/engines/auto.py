@@ -42,8 +42,8 @@ class Auto(Engine):
     def _totals(
         self, matrices: Sequence[ScoreMatrix], statistics: Statistics, directions: tuple[int, ...]
     ) -> tuple[Totals, ...]:
-        largest = max(matrices, key=lambda matrix: matrix.shape[0] * matrix.row_cost)
-        engine, _ = self.choose(largest.shape[0], largest.row_cost, largest.query.dtype)
+        widest = max([matrix.row_cost for matrix in matrices])
+        engine, _ = self.choose(matrices[0].shape[0], widest, matrices[0].query.dtype)
         return engine._totals(matrices, statistics, directions)  # noqa: SLF001 - engines are one family
 
     def explain(self, rows: int, columns: int, dtype: torch.dtype = torch.float32) -> str:

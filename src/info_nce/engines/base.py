@@ -6,13 +6,26 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from info_nce.checks import ArgumentError, fail
 from info_nce.scores import COLUMNS, ROWS, ScoreMatrix
 from info_nce.statistics import Statistic
 
-__all__ = ["Engine", "Statistics", "Totals", "merged"]
+__all__ = ["Engine", "Statistics", "Totals", "check_engine", "merged"]
 
 Statistics = Mapping[str, Statistic]
 Totals = dict[str, Tensor]
+
+
+def check_engine(engine: object) -> None:
+    """Refuse what is no engine; None stands for `Auto()`."""
+    if engine is not None and not isinstance(engine, Engine):
+        fail(
+            ArgumentError,
+            "engine must be an Engine.",
+            got=f"engine={engine!r}",
+            expected="Auto(), Dense() or Tiled()",
+            hint="from info_nce.engines import Tiled; engine=Tiled()",
+        )
 
 
 class Engine(ABC):
@@ -36,22 +49,22 @@ class Engine(ABC):
         rows, columns = self._totals([matrix], statistics, (ROWS, COLUMNS))
         return rows, columns
 
-    @torch.no_grad()
     def hardest(self, matrix: ScoreMatrix, count: int) -> tuple[Tensor, Tensor]:
-        """The `count` negatives of each query with the largest logits: (values, columns), each (N, count).
+        """The `count` negatives of each query with the largest logits: (values, columns), each (N, at most count).
 
         Where a query has fewer negatives, the values left over are -inf.
         """
-        chunks: dict[int, tuple[Tensor, Tensor]] = {}
-        for rows, columns in self.tiles(matrix):
-            values = matrix.tile(rows, columns).of("negatives", ROWS, float("-inf"))
-            index = torch.arange(columns.start, columns.stop, device=values.device).expand_as(values)
-            if rows.start in chunks:
-                before = chunks[rows.start]
-                values, index = torch.cat([before[0], values], 1), torch.cat([before[1], index], 1)
-            top, where = values.topk(min(count, values.shape[1]), dim=1)
-            chunks[rows.start] = top, index.gather(1, where)
-        return torch.cat([v for v, _ in chunks.values()]), torch.cat([i for _, i in chunks.values()])
+        with torch.no_grad():
+            chunks: dict[int, tuple[Tensor, Tensor]] = {}
+            for rows, columns in self.tiles(matrix):
+                values = matrix.tile(rows, columns).of("negatives", ROWS, float("-inf"))
+                index = torch.arange(columns.start, columns.stop, device=values.device).expand_as(values)
+                if rows.start in chunks:
+                    before = chunks[rows.start]
+                    values, index = torch.cat([before[0], values], 1), torch.cat([before[1], index], 1)
+                top, where = values.topk(min(count, values.shape[1]), dim=1)
+                chunks[rows.start] = top, index.gather(1, where)
+            return torch.cat([v for v, _ in chunks.values()]), torch.cat([i for _, i in chunks.values()])
 
     def explain(self, rows: int, columns: int, dtype: torch.dtype = torch.float32) -> str:  # noqa: ARG002 - for Auto
         """Say in one line what this engine would do with a matrix of this size, and why."""

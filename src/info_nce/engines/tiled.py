@@ -11,6 +11,7 @@ from info_nce.checks import ArgumentError, fail
 from info_nce.engines.base import Engine, Statistics, Totals
 from info_nce.engines.dense import Dense
 from info_nce.scores import ROWS, ScoreMatrix
+from info_nce.similarity import without_autocast
 
 __all__ = ["Tiled"]
 
@@ -109,9 +110,9 @@ class _Totals(torch.autograd.Function):
         needed = ctx.needs_input_grad[4:]
         again = torch.is_grad_enabled()
         backward = _backward_again if again else _backward
-        # each operand on its own, even where one tensor plays several parts or is made from another: each gets its share
+        # each operand on its own, even where one tensor plays several parts or is made from another
         parts = [tensor.view_as(tensor) for tensor in tensors] if again else tensors
-        with torch.autocast(tensors[0].device.type, enabled=False):  # a caller may run backward inside of it
+        with without_autocast(tensors[0].device.type):  # a caller may run backward inside of it
             found = backward(ctx, _rebuilt(ctx.matrices, parts), flat, gradients, needed)
         return (None, None, None, None, *found)
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from info_nce.assemble import assemble, leave_out_suspects
 from info_nce.checks import (
     ArgumentError,
+    DeviceError,
     ShapeError,
     check_embeddings,
     check_not_empty,
@@ -57,12 +58,12 @@ def check_pairs(query: Tensor, key: Tensor, similarity: Similarity, names: tuple
             expected=f"{names[1]} {(len(query), key.shape[1])}",
             hint=_DROP_LAST,
         )
-    if _may_differ(similarity):
+    if may_differ(similarity):
         return
     check_same_features(tensors)
 
 
-def _may_differ(similarity: Similarity) -> bool:
+def may_differ(similarity: Similarity) -> bool:
     """Whether query and key may have different widths: a bilinear map, or a measure of the user's own."""
     return isinstance(similarity, Bilinear) or not isinstance(similarity, InnerProduct)
 
@@ -115,6 +116,7 @@ def negative_log(log_q: object, shape: tuple[int, ...], like: Tensor) -> Tensor 
 
 def pair_matrix(query: Tensor, key: Tensor, scale: float | Tensor, options: Options) -> ScoreMatrix:
     """Query i against all keys; key i is its positive."""
+    query, key = (tensor.to(compute_dtype(tensor.dtype)) for tensor in (query, key))
     ids = options.checked_ids((len(query),), query.device)
     positives, out = pairs(len(query), ids, options.same_id, query.device)
     offset = negative_log(options.log_q, (len(key),), query)
@@ -139,6 +141,8 @@ def view_matrix(
 
 def self_matrix(every: Tensor, scale: float | Tensor, options: Options, positives: Cells, out: Cells) -> ScoreMatrix:
     """Every row against every row."""
+    # once: the same rows are queries and keys, and their gradients add up in full precision
+    every = every.to(compute_dtype(every.dtype))
     offset = negative_log(options.log_q, (len(every),), every)
     return assemble(every, every, options.similarity, scale, positives=positives, out=out, offset=offset)
 
@@ -149,20 +153,29 @@ def guide_pairs(
     """The guide's embeddings, one tensor for each of ours, paired (query, key) as `sides` says for each matrix."""
     if options.guide is None:
         return None
-    guide = [options.guide] if isinstance(options.guide, Tensor) else list(options.guide)
+    guide = options.guide
+    guide = [guide] if isinstance(guide, Tensor) else list(guide) if isinstance(guide, (list, tuple)) else []
     if len(guide) != len(embeddings):
         fail(
             ArgumentError,
             "guide must hold one tensor for each tensor of embeddings.",
-            got=f"{len(guide)} tensors",
+            got=f"{len(guide)} tensors in a {type(options.guide).__name__}",
             expected=f"guide=({', '.join('guide_' + name for name in embeddings)})",
             hint="embed the same items with the guide model, in the same order",
         )
     named = {f"guide_{name}": tensor for name, tensor in zip(embeddings, guide, strict=True)}
     check_embeddings(named, {f"guide_{name}": tensor.dim() for name, tensor in embeddings.items()})
+    check_not_empty(**named)
     check_same_features(named)
     for (name, tensor), ours in zip(named.items(), embeddings.values(), strict=True):
-        check_rows(name, tensor, len(ours), "the embeddings it guides", hint="embed the same items, in the same order")
+        if tensor.shape[:-1] != ours.shape[:-1] or tensor.device != ours.device:
+            fail(
+                DeviceError if tensor.shape[:-1] == ours.shape[:-1] else ShapeError,
+                f"{name} must hold one embedding for each that it guides.",
+                got=f"{shapes(**{name: tensor})} on {tensor.device}",
+                expected=f"{(*ours.shape[:-1], tensor.shape[-1])} on {ours.device}",
+                hint="embed the same items with the guide model, in the same order",
+            )
     return [(guide[query], guide[key]) for query, key in sides]
 
 

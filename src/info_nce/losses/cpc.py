@@ -17,7 +17,7 @@ from info_nce.checks import (
     check_choice,
     check_embeddings,
     check_not_empty,
-    check_number,
+    check_whole,
     fail,
     shapes,
 )
@@ -168,8 +168,9 @@ def _check(
 
 
 def _steps(steps: int | Sequence[int]) -> list[int]:
-    ahead = list(range(1, steps + 1)) if isinstance(steps, int) else list(steps)
-    if not ahead or any(not isinstance(k, int) or k < 1 for k in ahead):
+    given = range(1, steps + 1) if isinstance(steps, int) and not isinstance(steps, bool) else steps
+    ahead = list(given) if isinstance(given, Sequence) else []
+    if not ahead or any(not isinstance(k, int) or isinstance(k, bool) or k < 1 for k in ahead):
         fail(
             ArgumentError,
             "steps must be positive numbers of time steps.",
@@ -213,7 +214,7 @@ class CPC(Face):
         super().__init__(temperature, reduction, learnable=learnable, **settings)
         check_choice("negatives", negatives, ("both", "same", "others"))
         for name, value in (("context_features", context_features), ("latent_features", latent_features)):
-            check_number(name, value, low=1, hint="the last size of the tensor")
+            check_whole(name, value, hint="the last size of the tensor")
         self.steps, self.negatives = steps, negatives
         # variance 1 / C keeps the predictions at the size of the context
         maps = torch.randn(len(_steps(steps)), context_features, latent_features) / context_features**0.5

@@ -11,9 +11,13 @@ from typing_extensions import Unpack
 from info_nce.checks import check_choice, check_number
 from info_nce.contrast import Reduction
 from info_nce.losses.options import Options, Settings, Shared, Tensors
+from info_nce.similarity import compute_dtype
 from info_nce.temperature import logit_scale
 
 __all__ = ["Face"]
+
+
+_SETTINGS, _TENSORS = frozenset(Settings.__annotations__), frozenset(Tensors.__annotations__)
 
 
 class Face(nn.Module):
@@ -43,6 +47,12 @@ class Face(nn.Module):
     ) -> None:
         super().__init__()
         check_choice("reduction", reduction, ("mean", "sum", "none"))
+        for name in settings:
+            if name not in _SETTINGS:
+                raise TypeError(
+                    f"{type(self).__name__}() got an unexpected keyword argument {name!r}"
+                    + ("; it goes with a batch: loss(..., " + name + "=...)" if name in _TENSORS else "")
+                )
         settings = cast("Settings", {**self.defaults, **settings})
         options = Options(**settings)
         self.reduction: Reduction = reduction
@@ -51,8 +61,7 @@ class Face(nn.Module):
         self.engine = options.engine
         self.learnable = learnable
         if learnable:
-            check_number("temperature", temperature, low=0, low_open=True, high_open=True, hint="0.07 as in CLIP")
-            self.log_scale = nn.Parameter(torch.tensor(-math.log(float(temperature))))
+            self.log_scale = nn.Parameter(torch.tensor(_log_scale(temperature)))
         elif isinstance(temperature, nn.Parameter):
             self.given_temperature: float | Tensor = temperature
         else:
@@ -62,7 +71,7 @@ class Face(nn.Module):
     def temperature(self) -> float | Float[Tensor, "..."]:
         """The temperature now: a tensor with a gradient while it is learned."""
         if self.learnable:
-            return torch.exp(-self.log_scale)
+            return torch.exp(-self.log_scale.to(compute_dtype(self.log_scale.dtype)))
         return self.given_temperature
 
     @temperature.setter
@@ -70,9 +79,14 @@ class Face(nn.Module):
         """Set it, as a schedule does from step to step."""
         if self.learnable:
             with torch.no_grad():
-                self.log_scale.fill_(-math.log(float(temperature)))
+                self.log_scale.fill_(_log_scale(temperature))
             return
         logit_scale(temperature, temperature.numel() if isinstance(temperature, Tensor) else 1, like=torch.ones(()))
+        parameter = self._parameters.get("given_temperature")
+        if parameter is not None:  # a schedule moves the parameter, and the optimizer keeps it
+            with torch.no_grad():
+                parameter.copy_(torch.as_tensor(temperature))
+            return
         self.given_temperature = temperature
 
     @torch.no_grad()
@@ -83,19 +97,23 @@ class Face(nn.Module):
 
     def shared(self, tensors: Tensors) -> Shared:
         """The settings and a batch's tensors, as the keywords of a function."""
-        settings = Settings(
-            similarity=self.similarity,
-            same_id=self.same_id,
-            margin=self.margin,
-            label_smoothing=self.label_smoothing,
-            engine=self.engine,
-        )
-        return Shared(**settings, **tensors)
+        settings = {
+            "similarity": self.similarity,
+            "same_id": self.same_id,
+            "margin": self.margin,
+            "label_smoothing": self.label_smoothing,
+            "engine": self.engine,
+        }
+        for name in tensors:
+            if name not in _TENSORS:
+                raise TypeError(f"{type(self).__name__}: {name!r} does not go with a batch; it is a setting or unknown")
+        # a plain dictionary: torch.compile does not follow the making of a TypedDict
+        return cast("Shared", {**settings, **tensors})
 
     def extra_repr(self) -> str:
         """Every setting, for `print`."""
         temperature = self.temperature
-        shown = f"{temperature:.4g}" if not isinstance(temperature, Tensor) else _describe(temperature)
+        shown = _describe(temperature) if isinstance(temperature, Tensor) else f"{temperature:.4g}"
         settings = {
             "temperature": shown + (", learnable" if self.learnable else ""),
             "reduction": self.reduction,
@@ -105,9 +123,16 @@ class Face(nn.Module):
             "engine": self.engine or "Auto()",
         }
         own = {name: value for name, value in vars(self).items() if name in self._shown}
-        return ", ".join(f"{name}={value}" for name, value in (own | settings).items() if value not in (None, 0.0))
+        return ", ".join(f"{name}={value}" for name, value in (own | settings).items())
 
     _shown: tuple[str, ...] = ()
+
+
+def _log_scale(temperature: float | Tensor) -> float:
+    if isinstance(temperature, Tensor) and temperature.numel() == 1:
+        temperature = temperature.item()
+    check_number("temperature", temperature, low=0, low_open=True, hint="0.07 as in CLIP")
+    return -math.log(float(temperature))
 
 
 def _describe(temperature: Tensor) -> str:

@@ -28,6 +28,7 @@ from info_nce.losses.options import Options, Settings, Shared, Tensors, loss_fun
 from info_nce.objectives import Softmax
 from info_nce.pairing import Cells, Everywhere, Listed, Nowhere, SameTag
 from info_nce.scores import ScoreMatrix
+from info_nce.similarity import compute_dtype
 from info_nce.temperature import logit_scale
 
 __all__ = ["InfoNCE", "NegativeMode", "info_nce"]
@@ -90,6 +91,9 @@ def info_nce(
     """
     options = Options(**shared)
     _check(query, positive_key, negative_keys, negative_mode, options)
+    _check_log_q(options, two_sets=negative_keys is not None and keep_in_batch)
+    # once, before it takes part in several matrices: their gradients then add up in full precision
+    query = query.to(compute_dtype(query.dtype))
     scale = logit_scale(temperature, len(query), like=query)
     own = _own_keys(query, positive_key, scale, options, in_batch=negative_keys is None or keep_in_batch)
     if negative_keys is None:
@@ -137,14 +141,6 @@ def _explicit_negatives(
             expected="both, or neither",
             hint=f"pass negative_ids of shape {shape}",
         )
-    if keep_in_batch and isinstance(options.log_q, Tensor):
-        fail(
-            ArgumentError,
-            "log_q must say which candidates it is for.",
-            got="one tensor for two sets of candidates",
-            expected="log_q=(of the positive keys, of the negatives)",
-            hint="log_q=(torch.zeros(len(query)), log_q_of_the_negatives)",
-        )
     log_q = options.log_q[1] if options.log_q is not None and not isinstance(options.log_q, Tensor) else options.log_q
     offset = negative_log(log_q, shape, query)
     as_positives = options.same_id == "positive"
@@ -167,6 +163,19 @@ def _refuse_without_negatives(negative_ids: Tensor | None, *, keep_in_batch: boo
             got=f"keep_in_batch={keep_in_batch}, negative_ids {'given' if negative_ids is not None else 'missing'}",
             expected="negative_keys beside them",
             hint="without negative_keys the batch's own keys are the negatives, and ids describe them",
+        )
+
+
+def _check_log_q(options: Options, *, two_sets: bool) -> None:
+    log_q = options.log_q
+    pair = isinstance(log_q, (tuple, list)) and len(log_q) == 2
+    if (log_q is not None and (pair if not two_sets else not pair)) or (not pair and isinstance(log_q, (tuple, list))):
+        fail(
+            ArgumentError,
+            "log_q must say which candidates it is for.",
+            got="one tensor" if isinstance(log_q, Tensor) else f"{len(log_q or ())} tensors",
+            expected="log_q=(of the positive keys, of the negatives)" if two_sets else "one tensor",
+            hint="log_q is a pair where in-batch and explicit negatives stand side by side, and only there",
         )
 
 

@@ -7,11 +7,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from info_nce.checks import ArgumentError, ShapeError, check_number, fail
+from info_nce.checks import ArgumentError, DTypeError, ShapeError, check_number, check_whole, fail
+from info_nce.losses.nce import NCE
+from info_nce.losses.options import Tensors
 from info_nce.queue import KeyQueue
 from info_nce.similarity import Bilinear
 
 __all__ = ["Matryoshka"]
+
+
+_NOT_EMBEDDINGS = frozenset(Tensors.__annotations__)
 
 
 class Matryoshka(nn.Module):
@@ -24,7 +29,7 @@ class Matryoshka(nn.Module):
         widths: which leading widths, such as (64, 128, 256).
         weights: one per width; 1 each by default, as in the paper.
 
-    Every floating-point tensor given by position is cut; labels, masks and the settings of a batch are passed on. A
+    Every floating-point tensor of the call is cut; labels, masks and what is no embedding are passed on. A
     cut vector is normalised again by the loss. Maps of a fixed width (`Bilinear`, `CPC`) cannot be cut and are refused.
 
     Example:
@@ -42,7 +47,15 @@ class Matryoshka(nn.Module):
 
     def __init__(self, loss: nn.Module, widths: Sequence[int], weights: Sequence[float] | None = None) -> None:
         super().__init__()
-        if not widths or any(not isinstance(w, int) or isinstance(w, bool) or w < 1 for w in widths):
+        if not isinstance(loss, nn.Module):
+            fail(
+                DTypeError,
+                "loss must be a module.",
+                got=repr(loss),
+                expected="a face such as InfoNCE()",
+                hint="the function has a module of the same meaning",
+            )
+        if not isinstance(widths, Sequence) or isinstance(widths, str) or not widths:
             fail(
                 ArgumentError,
                 "widths must be numbers of leading features.",
@@ -50,6 +63,8 @@ class Matryoshka(nn.Module):
                 expected="one or more integers >= 1",
                 hint="widths=(64, 128, 256)",
             )
+        for width in widths:
+            check_whole("widths", width, hint="widths=(64, 128, 256)")
         weights = [1.0] * len(widths) if weights is None else list(weights)
         if len(weights) != len(widths):
             fail(
@@ -62,10 +77,10 @@ class Matryoshka(nn.Module):
         for weight in weights:
             check_number("weight", weight, low=0, high_open=True, hint="1 for each width, as in the paper")
         fixed = [type(module).__name__ for module in loss.modules() if isinstance(module, Bilinear)]
-        if fixed or hasattr(loss, "weight"):
+        if fixed or hasattr(loss, "weight") or isinstance(loss, NCE):
             fail(
                 ArgumentError,
-                "This loss has a map of a fixed width, which cannot be cut.",
+                "This loss has no embeddings that could be cut: a map of a fixed width, or scores.",
                 got=", ".join(fixed) or type(loss).__name__,
                 expected="a loss without a bilinear map",
                 hint="Cosine(), or one such loss per width",
@@ -75,14 +90,15 @@ class Matryoshka(nn.Module):
 
     def forward(self, *inputs: Any, **settings: Any) -> Float[Tensor, "..."]:
         """Sum the weighted losses of all widths."""
-        losses = [
-            weight * self.loss(*(self._cut(i, width) for i in inputs), **settings) for width, weight in self._terms
-        ]
+        losses = []
+        for width, weight in self._terms:
+            named = {k: v if k in _NOT_EMBEDDINGS else self._cut(v, width) for k, v in settings.items()}
+            losses.append(weight * self.loss(*(self._cut(value, width) for value in inputs), **named))
         return torch.stack(losses).sum(0)
 
     def _cut(self, value: Any, width: int) -> Any:
         value = value.keys() if isinstance(value, KeyQueue) else value
-        if not isinstance(value, Tensor) or not value.is_floating_point():
+        if not isinstance(value, Tensor) or not value.is_floating_point() or not value.dim():
             return value
         if value.shape[-1] < width:
             fail(

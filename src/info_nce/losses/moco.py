@@ -4,11 +4,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from typing_extensions import Unpack
 
-from info_nce.checks import ArgumentError, fail
+from info_nce.checks import ArgumentError, check_embeddings, check_same_features, fail
 from info_nce.contrast import Reduction
+from info_nce.losses.compose import may_differ
 from info_nce.losses.face import Face
 from info_nce.losses.info_nce import info_nce
-from info_nce.losses.options import Settings, Shared, Tensors, loss_function
+from info_nce.losses.options import Options, Settings, Shared, Tensors, loss_function
 from info_nce.queue import KeyQueue
 
 __all__ = ["MoCo", "moco"]
@@ -66,7 +67,11 @@ def moco(
             )
         if shared.get("ids") is not None and queue_ids is None:
             queue_ids = queue.ids()
-        queue = queue.keys().to(key.dtype)
+        queue = queue.keys()
+        queue = queue.to(key.dtype) if isinstance(key, Tensor) else queue
+    check_embeddings({"queue": queue, "key": key})
+    if not may_differ(Options(**shared).similarity):
+        check_same_features({"key": key, "queue": queue})
     return info_nce(
         query, key.detach(), queue.detach(), temperature, reduction, "unpaired", negative_ids=queue_ids, **shared
     )

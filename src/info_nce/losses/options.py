@@ -10,9 +10,10 @@ from typing import Any, Literal, ParamSpec, TypedDict, TypeVar
 import torch
 from torch import Tensor
 
-from info_nce.checks import ArgumentError, check_ids, check_number, fail
+from info_nce.checks import ArgumentError, check_choice, check_ids, check_number, fail
 from info_nce.engines import Auto, Engine
-from info_nce.similarity import Cosine, Similarity, check_similarity
+from info_nce.engines.base import check_engine
+from info_nce.similarity import Cosine, Similarity, check_similarity, without_autocast
 
 __all__ = ["Options", "Settings", "Shared", "Tensors", "loss_function"]
 
@@ -76,11 +77,13 @@ class Options:
     def __post_init__(self) -> None:
         """Refuse what no loss can use."""
         check_similarity(self.similarity)
+        check_engine(self.engine)
+        check_choice("same_id", self.same_id, ("out", "positive"))
         check_number(
             "label_smoothing", self.label_smoothing, low=0, high=1, high_open=True, hint="0.1 is usual, 0 is off"
         )
         if self.margin is not None:
-            check_number("margin", self.margin, high_open=True, hint="0.1 in Qwen3-Embedding; None is off")
+            check_number("margin", self.margin, hint="0.1 in Qwen3-Embedding; None is off")
 
     def refuse(self, loss: str, **reasons: str) -> "Options":
         """Say in an error what does not compose with this loss, instead of ignoring it."""
@@ -109,6 +112,8 @@ class Options:
 
 
 def _short(value: object) -> str:
+    if isinstance(value, (list, tuple)):
+        return f"({', '.join(_short(part) for part in value)})"
     return f"a tensor {tuple(value.shape)}" if isinstance(value, Tensor) else repr(value)
 
 
@@ -121,20 +126,25 @@ def loss_function(**defaults: object) -> Callable[[Callable[P, R]], Callable[P, 
     Args:
         defaults: shared options that this loss has another default for.
     """
+    # given at every call, as Options' own default is nothing that torch.compile could follow
+    defaults = {"similarity": _COSINE, **defaults}
 
     def wrap(function: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(function)
         def full_precision(*args: P.args, **kwargs: P.kwargs) -> R:
+            unknown = next((name for name in kwargs if name not in names), None)
+            if unknown is not None:
+                raise TypeError(f"{function.__name__}() got an unexpected keyword argument {unknown!r}")
             kwargs.update({name: value for name, value in defaults.items() if name not in kwargs})
             first = next((a for a in (*args, *kwargs.values()) if isinstance(a, Tensor)), None)
-            with torch.autocast("cpu" if first is None else first.device.type, enabled=False):
+            with without_autocast("cpu" if first is None else first.device.type):
                 return function(*args, **kwargs)
 
         signature = inspect.signature(function)
         own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
-        full_precision.__signature__ = signature.replace(  # type: ignore[attr-defined]
-            parameters=own + [_parameter(f, defaults) for f in dataclasses.fields(Options)]
-        )
+        shown = signature.replace(parameters=own + [_parameter(f, defaults) for f in dataclasses.fields(Options)])
+        full_precision.__signature__ = shown  # type: ignore[attr-defined]
+        names = set(shown.parameters)
         return full_precision
 
     return wrap

@@ -16,6 +16,7 @@ from info_nce.losses.options import Options, Settings, Shared, Tensors, loss_fun
 from info_nce.objectives import Softmax
 from info_nce.pairing import Cells, Partner, SameTag
 from info_nce.scores import ScoreMatrix
+from info_nce.similarity import compute_dtype
 from info_nce.temperature import logit_scale
 
 __all__ = ["RetrievalInfoNCE", "retrieval_info_nce"]
@@ -75,13 +76,16 @@ def retrieval_info_nce(
     )
     check_pairs(query, document, options.similarity, ("query", "document"))
     count = len(query)
+    if negatives is not None:
+        check_embeddings({"negatives": negatives}, {"negatives": 3})
+        check_alike({"query": query, "negatives": negatives})
+    # once, before it takes part in several matrices: their gradients then add up in full precision
+    query, document = (tensor.to(compute_dtype(tensor.dtype)) for tensor in (query, document))
     scale = logit_scale(temperature, count, like=query)
     matrices = [pair_matrix(query, document, scale, options)]
     embeddings = {"query": query, "document": document}
     sides = [(0, 1)]
     if negatives is not None:
-        check_embeddings({"negatives": negatives}, {"negatives": 3})
-        check_alike({"query": query, "negatives": negatives})
         check_same_features({"document": document, "negatives": negatives})
         check_rows("negatives", negatives, count, "query", hint="one list of negatives per query: (N, H, D)")
         check_not_empty(negatives=negatives)

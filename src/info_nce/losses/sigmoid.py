@@ -117,4 +117,4 @@ class SigLIP(Face):
 
     def extra_repr(self) -> str:
         """Every setting, for `print`."""
-        return f"bias={float(self.bias):.4g}, {super().extra_repr()}"
+        return f"bias={torch.as_tensor(self.bias).item():.4g}, {super().extra_repr()}"

@@ -73,7 +73,8 @@ def sup_con(
     check_embeddings({"features": features})
     check_not_empty(features=features)
     check_ids("labels", labels, (len(features),), features.device)
-    options = Options(**shared).refuse("sup_con", ids="labels say already who belongs together")
+    reason = "labels say already who belongs together"
+    options = Options(**shared).refuse("sup_con", ids=reason, same_id=reason)
     if not torch.compiler.is_compiling() and int(without_positive(labels)) == len(labels):
         fail(
             ArgumentError,

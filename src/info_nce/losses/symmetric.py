@@ -11,7 +11,7 @@ from info_nce.losses.compose import check_pairs, guide_pairs, loss_of, pair_matr
 from info_nce.losses.face import Face
 from info_nce.losses.options import Options, Settings, Shared, Tensors, loss_function
 from info_nce.objectives import Softmax
-from info_nce.similarity import swapped
+from info_nce.similarity import compute_dtype, swapped
 from info_nce.temperature import logit_scale
 
 __all__ = ["CLIPLoss", "SymmetricInfoNCE", "symmetric_info_nce"]
@@ -55,6 +55,7 @@ def symmetric_info_nce(
     """
     options = Options(**shared)
     check_pairs(query, key, options.similarity, ("query", "key"))
+    query, key = (tensor.to(compute_dtype(tensor.dtype)) for tensor in (query, key))
     scale = logit_scale(temperature, len(query), like=query)
     objective = Softmax(options.label_smoothing)
     guide = guide_pairs(options, {"query": query, "key": key})

@@ -10,11 +10,13 @@ from typing_extensions import Unpack
 from info_nce.assemble import assemble
 from info_nce.checks import (
     ArgumentError,
+    DeviceError,
     DTypeError,
     ShapeError,
     check_embeddings,
     check_not_empty,
     check_same_features,
+    check_whole,
     fail,
     shapes,
 )
@@ -24,6 +26,7 @@ from info_nce.losses.face import Face
 from info_nce.losses.options import Options, Settings, Shared, Tensors, loss_function
 from info_nce.objectives import Softmax
 from info_nce.pairing import Everywhere, Listed
+from info_nce.similarity import compute_dtype
 from info_nce.temperature import logit_scale
 
 __all__ = ["Wav2Vec2Contrastive", "draw_distractors", "wav2vec2_contrastive"]
@@ -45,6 +48,8 @@ def draw_distractors(
     Raises:
         ArgumentError: an utterance has one masked step alone, which nothing can distract from.
     """
+    _check_mask(mask)
+    check_whole("distractors", count, hint="100 as in the paper")
     lengths = mask.sum(1)
     if bool((lengths == 1).any()):
         fail(
@@ -117,8 +122,10 @@ def wav2vec2_contrastive(
     _check(context, targets, mask)
     steps = mask.flatten().nonzero().squeeze(1)
     lookup = _distractors(distractors, mask, len(steps), generator)
-    table = targets.flatten(0, 1)
-    query = context.flatten(0, 1)[steps]
+    # once, before it takes part in several matrices: their gradients then add up in full precision
+    dtype = compute_dtype(context.dtype)
+    table = targets.flatten(0, 1).to(dtype)
+    query = context.flatten(0, 1)[steps].to(dtype)
     scale = logit_scale(temperature, len(query), like=query)
     # equal targets get equal tags; comparing tags costs M K numbers, comparing vectors M K D
     tag = torch.unique(table.detach(), dim=0, return_inverse=True)[1]
@@ -133,13 +140,14 @@ def _check(context: Tensor, targets: Tensor, mask: Tensor) -> None:
     check_embeddings(named, {"context": 3, "targets": 3})
     check_not_empty(**named)
     check_same_features(named)
-    if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
+    _check_mask(mask)
+    if mask.device != context.device:
         fail(
-            DTypeError,
-            "mask must be a tensor of booleans.",
-            got=repr(getattr(mask, "dtype", type(mask))),
-            expected="torch.bool",
-            hint="mask.bool()",
+            DeviceError,
+            "mask must be on the device of the embeddings.",
+            got=f"mask on {mask.device}, context on {context.device}",
+            expected=str(context.device),
+            hint="mask.to(context.device)",
         )
     if context.shape[:2] != targets.shape[:2] or mask.shape != targets.shape[:2]:
         fail(
@@ -159,14 +167,47 @@ def _check(context: Tensor, targets: Tensor, mask: Tensor) -> None:
         )
 
 
+def _check_mask(mask: object) -> None:
+    if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
+        fail(
+            DTypeError,
+            "mask must be a tensor of booleans.",
+            got=str(mask.dtype) if isinstance(mask, Tensor) else type(mask).__name__,
+            expected="torch.bool",
+            hint="mask.bool()",
+        )
+    if mask.dim() != 2:
+        fail(
+            ShapeError,
+            "mask must have one row per utterance.",
+            got=shapes(mask=mask),
+            expected="mask (utterances, time steps)",
+            hint="mask[None] for a single utterance",
+        )
+
+
 def _distractors(distractors: int | Tensor, mask: Tensor, masked: int, generator: torch.Generator | None) -> Tensor:
     if isinstance(distractors, Tensor):
+        if distractors.device != mask.device:
+            fail(
+                DeviceError,
+                "distractors must be on the device of the embeddings.",
+                got=f"distractors on {distractors.device}, mask on {mask.device}",
+                expected=str(mask.device),
+                hint="distractors.to(mask.device)",
+            )
         outside = (
             distractors.dtype == torch.int64
             and distractors.numel()
             and (int(distractors.min()) < 0 or int(distractors.max()) >= mask.numel())
         )
-        if distractors.dim() != 2 or len(distractors) != masked or distractors.dtype != torch.int64 or outside:
+        if (
+            distractors.dim() != 2
+            or distractors.numel() == 0
+            or len(distractors) != masked
+            or distractors.dtype != torch.int64
+            or outside
+        ):
             fail(
                 ShapeError,
                 "distractors must hold positions for each masked step.",
@@ -175,14 +216,6 @@ def _distractors(distractors: int | Tensor, mask: Tensor, masked: int, generator
                 hint="draw_distractors(mask, 100)",
             )
         return distractors
-    if not isinstance(distractors, int) or isinstance(distractors, bool) or distractors < 1:
-        fail(
-            ArgumentError,
-            "There must be at least one distractor.",
-            got=f"distractors={distractors!r}",
-            expected="an integer >= 1",
-            hint="100 as in the paper",
-        )
     return draw_distractors(mask, distractors, generator)
 
 
@@ -210,6 +243,7 @@ class Wav2Vec2Contrastive(Face):
         **settings: Unpack[Settings],
     ) -> None:
         super().__init__(temperature, reduction, learnable=learnable, **settings)
+        check_whole("distractors", distractors, hint="100 as in the paper")
         self.distractors = distractors
 
     def forward(

@@ -61,5 +61,5 @@ class Debiased(Objective):
 def _log_difference(large: Tensor, small: Tensor) -> Tensor:
     """log(e^large - e^small); -inf, without a gradient, where that is not positive."""
     gap = small - large
-    positive = gap < 0
+    positive = ~(gap >= 0)  # so that NaN stays on the side that shows it
     return torch.where(positive, large + torch.log(-torch.expm1(torch.where(positive, gap, -1.0))), float("-inf"))

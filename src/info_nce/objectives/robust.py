@@ -31,6 +31,6 @@ class Robust(Objective):
 
     def per_query(self, total: Mapping[str, Tensor]) -> Tensor:
         """Pull of the positive against all candidates, both to the power q."""
-        # as q goes to 0 both exponentials go to 1, and only expm1 keeps their difference
-        everything = torch.expm1(self.q * (math.log(self.lam) + total["candidates"]))
-        return (everything - torch.expm1(self.q * total["positive"])) / self.q
+        everything, positive = self.q * (math.log(self.lam) + total["candidates"]), self.q * total["positive"]
+        # e^a - e^b as one product: as q goes to 0 both go to 1, and where both overflow their difference has a sign
+        return torch.exp(positive) * torch.expm1(everything - positive) / self.q

@@ -1,0 +1,260 @@
+"""Who may import whom, as ARCHITECTURE.md says, and what no module of the package contains."""
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+import info_nce
+from info_nce import checks, engines, functional, objectives, similarity
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = "info_nce"
+SOURCE = Path(info_nce.__file__).parent
+ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+
+LAYERS: list[list[str]] = [
+    ["checks"],
+    ["similarity", "temperature", "pairing"],
+    ["scores"],
+    ["statistics"],
+    ["engines", "objectives", "queue"],
+    ["assemble"],
+    ["contrast"],
+    ["losses"],
+    ["functional", "views"],
+]
+"""From the bottom up: a module may import those of the layers below, not those beside it or above."""
+CORE = [name for layer in LAYERS for name in layer]
+APPLICATION = ["data", "recipes", "evaluation", "report", "cli", "commands", "errors", "__main__"]
+NARROWER: dict[str, set[str]] = {"views": {"checks", "similarity"}, "functional": {"losses"}}
+"""Modules that need less than their layer would allow."""
+BESIDE = {("temperature", "similarity"): {"compute_dtype"}}
+"""What a module takes from one beside it, and nothing else of it."""
+PUBLIC: dict[str, set[str]] = {
+    "": {*info_nce.__all__, "__version__"},
+    "checks": set(checks.__all__),
+    "engines": set(engines.__all__),
+    "functional": set(functional.__all__),
+    "objectives": set(objectives.__all__),
+    "similarity": set(similarity.__all__),
+}
+"""What the application may take from the core; "" is `info_nce` itself."""
+REFUSED = r"torch\.distributed\b|os\.(environb?|getenvb?)\b"
+
+Imports = Iterator[tuple[str, set[str]]]
+
+
+def modules() -> dict[str, str]:
+    """The source of every module, by its name within the package; "" is the package itself."""
+    found = {}
+    for path in sorted(SOURCE.rglob("*.py")):
+        parts = path.relative_to(SOURCE).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path.read_text(encoding="utf-8")
+    return found
+
+
+MODULES = modules()
+each_module = pytest.mark.parametrize("name", MODULES)
+
+
+def imports(tree: ast.AST) -> Imports:
+    """Every import of the package itself: the module, within the package, and which of its names are taken."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                head, _, module = alias.name.partition(".")
+                if head == PACKAGE:
+                    yield module, set()
+        elif isinstance(node, ast.ImportFrom):
+            head, _, module = (node.module or "").partition(".")
+            if node.level:
+                yield "." * node.level + (node.module or ""), set()
+            elif head == PACKAGE:
+                names = {alias.name for alias in node.names}
+                submodules = names & set(MODULES) if not module else set()
+                yield from ((submodule, set()) for submodule in submodules)
+                if names - submodules:
+                    yield module, names - submodules
+
+
+def height(unit: str) -> int:
+    return next(i for i, layer in enumerate(LAYERS) if unit in layer)
+
+
+def refusal(name: str, imported: str, names: set[str]) -> str | None:
+    """Why may this module not import these names of that one? None: it may."""
+    unit, other = name.partition(".")[0], imported.partition(".")[0]
+    if imported.startswith("."):
+        return "a relative import"
+    if unit not in APPLICATION:
+        return core_refusal(unit, other, names)
+    if other in APPLICATION:
+        return None
+    if imported not in PUBLIC:
+        return "the application uses the public modules of the core alone"
+    private = names - PUBLIC[imported]
+    return f"{', '.join(sorted(private))}: not public" if private else None
+
+
+def core_refusal(unit: str, other: str, names: set[str]) -> str | None:
+    if other in APPLICATION:
+        return "the core does not know the application"
+    if not unit or unit == other or (names and names <= BESIDE.get((unit, other), set())):
+        return None  # the package itself shows all of the core
+    below = NARROWER.get(unit, {name for layer in LAYERS[: height(unit)] for name in layer})
+    return None if other in below else f"may import {', '.join(sorted(below)) or 'nothing of the package'}"
+
+
+def refused_imports(name: str, source: str) -> list[str]:
+    tree = ast.parse(source)
+    found = ((imported, refusal(name, imported, names)) for imported, names in imports(tree))
+    return [f"{name or PACKAGE} imports {imported or PACKAGE}: {reason}" for imported, reason in found if reason]
+
+
+def refused_statements(source: str) -> list[str]:
+    """What no module contains: assertions, process groups, reads of the environment."""
+    found: list[str] = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Assert):
+            found.append(f"{ast.unparse(node)}: python -O removes it")
+        dotted: list[str] = []
+        if isinstance(node, ast.Import):
+            dotted = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            dotted = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Attribute):
+            dotted = [ast.unparse(node)]
+        found += [name for name in dotted if re.match(REFUSED, name)]
+    return found
+
+
+def faces(sources: Mapping[str, str]) -> dict[str, ast.ClassDef]:
+    """The classes that are faces, directly or through another face."""
+    classes = {c.name: c for s in sources.values() for c in ast.walk(ast.parse(s)) if isinstance(c, ast.ClassDef)}
+    known = {"Face"}
+    for _ in classes:
+        known |= {name for name, c in classes.items() if {ast.unparse(b).rpartition(".")[2] for b in c.bases} & known}
+    return {name: c for name, c in classes.items() if name in known - {"Face"}}
+
+
+def mathematics(face: ast.ClassDef) -> list[str]:
+    """The arithmetic and the calls of torch in what `forward` does; its annotations are none of it."""
+    found: list[str] = []
+    for method in face.body:
+        if isinstance(method, ast.FunctionDef) and method.name == "forward":
+            for node in (n for statement in method.body for n in ast.walk(statement)):
+                computes = isinstance(node, (ast.BinOp, ast.AugAssign))
+                called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+                if computes or re.match(r"(torch|F|math)\.(?!compiler\.)", called):
+                    found.append(f"{face.name}.forward: {ast.unparse(node)}")
+    return found
+
+
+LOSSES = {name: source for name, source in MODULES.items() if name.startswith("losses.")}
+FACES = faces(LOSSES)
+
+
+@each_module
+def test_a_module_imports_only_what_its_layer_may(name: str) -> None:
+    assert refused_imports(name, MODULES[name]) == []
+
+
+@each_module
+def test_no_module_asserts_or_joins_a_process_group_or_reads_the_environment(name: str) -> None:
+    assert refused_statements(MODULES[name]) == []
+
+
+@each_module
+def test_every_module_has_a_place_and_none_is_a_drawer(name: str) -> None:
+    assert name.partition(".")[0] in {"", *CORE, *APPLICATION}, f"{name} is in no row of ARCHITECTURE.md's table"
+    assert not {"utils", "util", "helpers", "misc", "common"} & set(name.split("."))
+
+
+def test_every_place_has_a_module() -> None:
+    assert {*CORE, *APPLICATION} <= set(MODULES)
+
+
+def test_an_exception_to_the_layers_is_still_in_use() -> None:
+    for (name, beside), names in BESIDE.items():
+        assert (beside, names) in list(imports(ast.parse(MODULES[name])))
+
+
+def test_the_table_of_the_architecture_lists_the_layers_in_this_order() -> None:
+    section = ARCHITECTURE.partition("## Where things are")[2].partition("\n## ")[0]
+    first_cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("|")][2:]
+    rows = [re.findall(r"`(\w+)/?`", cell) for cell in first_cells]
+    below, application = rows[:-1], rows[-1]
+    assert [*below[:-1], sorted(below[-1])] == [*LAYERS[:-2], sorted(LAYERS[-2] + LAYERS[-1])]
+    assert sorted([*application, "__main__"]) == sorted(APPLICATION)
+
+
+@pytest.mark.parametrize("name", FACES)
+def test_a_face_holds_no_mathematics(name: str) -> None:
+    assert mathematics(FACES[name]) == []
+
+
+def test_every_exported_face_is_looked_at() -> None:
+    exported = {n for n in info_nce.__all__ if isinstance(getattr(info_nce, n), type)}
+    assert exported & set(FACES) == {n for n in exported if issubclass(getattr(info_nce, n), info_nce.losses.Face)}
+    assert "CLIPLoss" in FACES  # a face through another face
+
+
+BAD_IMPORTS = {
+    "similarity imports what it is part of": ("similarity", "from info_nce.scores import Tile"),
+    "pairing imports the module beside it": ("pairing", "from info_nce.similarity import Cosine"),
+    "temperature takes more than its exception": ("temperature", "from info_nce.similarity import Cosine"),
+    "an objective knows an engine": ("objectives.softmax", "from info_nce.engines.dense import Dense"),
+    "an engine knows an objective": ("engines.tiled", "from info_nce.objectives import Softmax"),
+    "the queue knows an engine": ("queue", "from info_nce import engines"),
+    "an objective imports an engine when called": ("objectives.new", "def f():\n    import info_nce.engines"),
+    "assemble calls contrast": ("assemble", "from info_nce.contrast import contrast"),
+    "views import the scores": ("views", "from info_nce.scores import ScoreMatrix"),
+    "the core knows the application": ("losses.new", "from info_nce.errors import UserError"),
+    "the package shows the application": ("", "from info_nce.recipes.simclr import train"),
+    "the core imports the whole package": ("statistics", "import info_nce"),
+    "a relative import hides where it leads": ("scores", "from .engines import Dense"),
+    "the application reaches into the core": ("recipes.new", "from info_nce.scores import ScoreMatrix"),
+    "the application reaches into an engine": ("recipes.new", "from info_nce.engines.tiled import Tiled"),
+    "the application takes a private name": ("commands", "from info_nce.checks import fail"),
+    "a command reaches into a loss": ("commands", "from info_nce import losses"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_IMPORTS)
+def test_a_bad_import_is_refused(case: str) -> None:
+    assert len(refused_imports(*BAD_IMPORTS[case])) == 1
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def f(x):\n    assert x",
+        "import torch.distributed as dist",
+        "from torch import distributed",
+        "from torch.distributed import all_gather",
+        "import torch\ntorch.distributed.get_rank()",
+        "import os\nos.environ['TILE']",
+        "import os\nos.getenv('TILE')",
+        "from os import environ",
+    ],
+)
+def test_a_bad_statement_is_refused(source: str) -> None:
+    assert refused_statements(source)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "return nt_xent(q, k) / 2",
+        "q *= 2",
+        "return torch.logsumexp(q, 1)",
+        "return F.cross_entropy(q, k)",
+    ],
+)
+def test_mathematics_in_a_face_is_refused(body: str) -> None:
+    source = "class One(Face): ...\nclass Two(info_nce.losses.One):\n    def forward(self, q, k: A | B):\n        "
+    assert mathematics(faces({"new": source + body})["Two"])
+    assert mathematics(faces({"new": source + "return nt_xent(q, k)"})["Two"]) == []
