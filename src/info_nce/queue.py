@@ -129,7 +129,7 @@ class KeyQueue(nn.Module):
 
 def _follow(momentum: float, slow: Any, fast: Any, count: Any) -> None:
     """Torch's moving average, made anew at each call, since the function that it makes cannot be pickled."""
-    get_ema_multi_avg_fn(momentum)(slow, fast, count)  # type: ignore[no-untyped-call]
+    get_ema_multi_avg_fn(momentum)(slow, fast, count)
 
 
 class MomentumEncoder(AveragedModel):

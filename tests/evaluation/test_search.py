@@ -120,7 +120,9 @@ def test_no_match_at_all_cannot_be_asked_for(run: FakeRun, tmp_path: Path) -> No
 def test_a_picture_of_the_runs_own_data_is_named_by_part_and_number(run: FakeRun) -> None:
     matches = search(run, "test:1", 3)
     assert matches.found[0].same
-    assert (matches.found[0].part, matches.found[0].place) == ("test", run.splits().test.paths[1])
+    paths = run.splits().test.paths
+    assert paths is not None
+    assert (matches.found[0].part, matches.found[0].place) == ("test", paths[1])
 
 
 def test_a_number_beyond_the_part_is_refused(run: FakeRun) -> None:
