@@ -129,7 +129,7 @@ class KeyQueue(nn.Module):
 
 def _follow(momentum: float, slow: Any, fast: Any, count: Any) -> None:
     """Torch's moving average, made anew at each call, since the function that it makes cannot be pickled."""
-    get_ema_multi_avg_fn(momentum)(slow, fast, count)
+    get_ema_multi_avg_fn(momentum)(slow, fast, count)  # type: ignore[no-untyped-call]
 
 
 class MomentumEncoder(AveragedModel):
@@ -156,7 +156,7 @@ class MomentumEncoder(AveragedModel):
 
     def __init__(self, encoder: nn.Module, momentum: float = 0.999) -> None:
         check_number("momentum", momentum, low=0, high=1, hint="0.999; closer to 1 is slower")
-        super().__init__(encoder, multi_avg_fn=partial(_follow, momentum))  # type: ignore[no-untyped-call]
+        super().__init__(encoder, multi_avg_fn=partial(_follow, momentum))
         self.momentum = momentum
         self.requires_grad_(requires_grad=False)
         # AveragedModel's first update is a plain copy; the copy was made here already
