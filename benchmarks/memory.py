@@ -21,7 +21,7 @@ def measure(face: str, engine: str, rows: int, width: int) -> dict[str, float]:
     """Run one case in this process."""
     import torch  # noqa: PLC0415 - the parent process needs none of it
 
-    import info_nce  # noqa: PLC0415
+    import info_nce  # noqa: PLC0415 - as above
 
     def step(rows: int) -> None:
         each = rows // 2 if face == "NTXent" else rows

@@ -169,11 +169,11 @@ def _refuse_without_negatives(negative_ids: Tensor | None, *, keep_in_batch: boo
 def _check_log_q(options: Options, *, two_sets: bool) -> None:
     log_q = options.log_q
     pair = isinstance(log_q, (tuple, list)) and len(log_q) == 2
-    if (log_q is not None and (pair if not two_sets else not pair)) or (not pair and isinstance(log_q, (tuple, list))):
+    if log_q is not None and not (pair if two_sets else isinstance(log_q, Tensor)):
         fail(
             ArgumentError,
             "log_q must say which candidates it is for.",
-            got="one tensor" if isinstance(log_q, Tensor) else f"{len(log_q or ())} tensors",
+            got=f"{len(log_q)} tensors" if isinstance(log_q, (tuple, list)) else f"one {type(log_q).__name__}",
             expected="log_q=(of the positive keys, of the negatives)" if two_sets else "one tensor",
             hint="log_q is a pair where in-batch and explicit negatives stand side by side, and only there",
         )
