@@ -16,7 +16,7 @@ import info_nce as package
 from info_nce.checks import ArgumentError, DeviceError, DTypeError, ShapeError, finite
 from info_nce.engines import Dense, Engine, Tiled
 from info_nce.losses import Options
-from info_nce.objectives import Softmax
+from info_nce.objectives import Debiased, Robust, Softmax
 from info_nce.pairing import Partner
 from info_nce.similarity import Bilinear, Cosine, DotProduct, InnerProduct, NegativeSquaredDistance, Similarity
 from info_nce.views import views_from_interleaved, views_from_stacked
@@ -512,6 +512,16 @@ RANGES: dict[str, tuple[Callable[[Any], object], list[Any], list[Any]]] = {
     "momentum": (lambda v: info_nce.MomentumEncoder(nn.Linear(1, 1), v), [-0.1, 1.1, NAN, INF], [0, 1, 0.5]),
     "weight": (lambda v: info_nce.Matryoshka(info_nce.InfoNCE(), (2,), (v,)), [-1, NAN, INF], [1, 0.5]),
     "power": (lambda v: info_nce.functional and _power(v), [0, -1, NAN, INF], [1, 2.5]),
+    "label_smoothing of Softmax": (Softmax, [-1, 1.0, 2.0, NAN, INF], [0, 0.5]),
+    "positive_prior of Debiased": (Debiased, [-0.1, 1.0, 1.5, NAN, INF], [0, 0.5]),
+    "beta of Debiased": (lambda v: Debiased(beta=v), [-1, NAN, INF], [0, 3]),
+    "q of Robust": (lambda v: Robust(q=v), [0, -0.1, 1.1, NAN, INF], [1, 0.5]),
+    "lam of Robust": (lambda v: Robust(lam=v), [0, -0.1, 1.1, NAN, INF], [1, 0.5]),
+    "positive_prior with top_k": (
+        lambda v: f.hard_negative_info_nce(q, k, top_k=2, positive_prior=v),
+        [-0.1, 1.0, 7, NAN, INF],
+        [0, 0.5],
+    ),
 }
 
 
@@ -524,6 +534,7 @@ def _power(value: float) -> object:
 @pytest.mark.parametrize("name", RANGES)
 def test_a_setting_out_of_its_range_is_refused(name: str) -> None:
     make, wrong, right = RANGES[name]
+    name = name.partition(" ")[0]
     for value in wrong:
         refuses(ArgumentError, lambda value=value: make(value), name, repr(value))
     for value in (True, "0.1", [0.1], 1j) + ((None,) if name != "margin" else ()):
@@ -958,6 +969,7 @@ def equals_double(name: str, batch: Batch, *, rtol: float = 1e-4, **options: Any
 
 
 COSINE = [name for name in SUBJECTS if name != "CPC"]
+# the powers of RobustInfoNCE have a test of their own
 SIMPLE = [name for name in COSINE if name not in ("RobustInfoNCE", "HardNegativeInfoNCE top")]
 
 
@@ -972,6 +984,33 @@ def test_tiny_and_huge_vectors_have_the_cosine_of_their_directions(name: str, sc
 @pytest.mark.parametrize("temperature", [0.001, 0.0001])
 def test_a_logit_scale_of_ten_thousand_is_exact(name: str, temperature: float) -> None:
     equals_double(name, SUBJECTS[name].batch(), temperature=temperature, rtol=1e-3)
+
+
+@each_engine
+@pytest.mark.parametrize("power", [0.01, 0.1, 1.0])
+@pytest.mark.parametrize("lam", [0.01, 1.0])
+@pytest.mark.parametrize("pairs_are", ["alike", "strangers", "opposite"])
+def test_powers_beyond_float32_are_infinite_with_a_finite_gradient(
+    engine: Engine, power: float, lam: float, pairs_are: str
+) -> None:
+    """Against float64 at temperatures from far above to far below q / 88: exact where float32 has a number for it."""
+    other = {"alike": q + 0.1 * k, "strangers": k, "opposite": -q}[pairs_are]
+    for temperature in (power / s for s in (1, 30, 60, 85, 88, 91, 120, 600)):
+        losses, slopes = [], []
+        for dtype in (torch.float32, torch.float64):
+            both = [x.detach().clone().to(dtype).requires_grad_() for x in (q, other)]
+            loss = f.robust_info_nce(*both, temperature, "none", q=power, lam=lam, engine=engine)
+            losses.append(loss.detach())
+            slopes.append(torch.stack(torch.autograd.grad(loss.sum(), both)))
+        bound = torch.finfo(torch.float32).max
+        expected = torch.where(losses[1].abs() > bound, losses[1].sign() * INF, losses[1]).float()
+        assert_close(losses[0], expected, rtol=1e-3, atol=1e-6)
+        assert slopes[0].isfinite().all()
+        size = slopes[1].abs().max().item()
+        if losses[1].abs().max() < bound**0.5 / 100:  # from there on the gradient grows no more
+            assert_close(slopes[0].double(), slopes[1], rtol=1e-3, atol=1e-3 * max(size, 1e-30))
+        else:
+            assert slopes[0].abs().max() > 1e18
 
 
 @pytest.mark.parametrize("name", [name for name in SIMPLE if name not in ("DebiasedInfoNCE", "HardNegativeInfoNCE")])

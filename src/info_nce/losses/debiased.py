@@ -8,7 +8,7 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from info_nce.assemble import leave_out_suspects
-from info_nce.checks import ArgumentError, check_number, fail
+from info_nce.checks import ArgumentError, fail
 from info_nce.contrast import Reduction, contrast
 from info_nce.losses.compose import check_views, check_with_negatives, loss_of, view_guides, view_matrix
 from info_nce.losses.face import Face
@@ -61,9 +61,7 @@ def debiased_info_nce(
         Chuang et al. 2020, "Debiased Contrastive Learning", arXiv:2007.00224, eq. 8 with one positive, tau+ 0.1,
         temperature 0.5. N counts a query's negatives (2 N - 2 views).
     """
-    return _debiased(
-        view1, view2, temperature, reduction, Debiased(_prior(positive_prior)), shared, "debiased_info_nce"
-    )
+    return _debiased(view1, view2, temperature, reduction, Debiased(positive_prior), shared, "debiased_info_nce")
 
 
 @loss_function()
@@ -109,16 +107,10 @@ def hard_negative_info_nce(
         Robinson et al. 2021, "Contrastive Learning with Hard Negative Samples", arXiv:2010.04592, section 4, with beta
         1, tau+ 0.1, temperature 0.5 of the authors' code. The weights take part in the gradient, as there.
     """
-    check_number("beta", beta, low=0, high_open=True, hint="1 in the paper's code; 0 weights all negatives alike")
+    objective = Debiased(positive_prior, beta)  # refuses a prior and a beta without a meaning for `top_k` too
     if top_k is None:
-        objective = Debiased(_prior(positive_prior), float(beta))
         return _debiased(view1, view2, temperature, reduction, objective, shared, "hard_negative_info_nce")
     return _hardest(view1, view2, temperature, reduction, top_k, Options(**shared))
-
-
-def _prior(positive_prior: float) -> float:
-    check_number("positive_prior", positive_prior, low=0, high=1, high_open=True, hint="1 / number of classes")
-    return float(positive_prior)
 
 
 def _debiased(
@@ -211,7 +203,7 @@ class DebiasedInfoNCE(Face):
         **settings: Unpack[Settings],
     ) -> None:
         super().__init__(temperature, reduction, learnable=learnable, **settings)
-        self.positive_prior = _prior(positive_prior)
+        self.positive_prior = Debiased(positive_prior).positive_prior
 
     def forward(
         self, view1: Float[Tensor, "n d"], view2: Float[Tensor, "n d"], **tensors: Unpack[Tensors]
@@ -255,8 +247,8 @@ class HardNegativeInfoNCE(Face):
         **settings: Unpack[Settings],
     ) -> None:
         super().__init__(temperature, reduction, learnable=learnable, **settings)
-        check_number("beta", beta, low=0, high_open=True, hint="1 in the paper's code")
-        self.beta, self.positive_prior, self.top_k = beta, _prior(positive_prior), top_k
+        objective = Debiased(positive_prior, beta)
+        self.beta, self.positive_prior, self.top_k = objective.beta, objective.positive_prior, top_k
 
     def forward(
         self, view1: Float[Tensor, "n d"], view2: Float[Tensor, "n d"], **tensors: Unpack[Tensors]

@@ -4,7 +4,6 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import Unpack
 
-from info_nce.checks import check_number
 from info_nce.contrast import Reduction
 from info_nce.losses.compose import check_pairs, guide_pairs, loss_of, pair_matrix
 from info_nce.losses.face import Face
@@ -40,7 +39,9 @@ def robust_info_nce(
         shared: see `Options`; label smoothing and further positives do not compose.
 
     Returns:
-        Loss; may be negative, and no count of nats but for q towards 0.
+        Loss; may be negative, and no count of nats but for q towards 0. It grows like e^(q / tau): in float32 it is
+        infinite at temperatures below q / 88, where the gradient is finite but does not grow, see
+        `info_nce.objectives.Robust`.
 
     Raises:
         ShapeError: query and positive_key do not pair up.
@@ -61,13 +62,12 @@ def robust_info_nce(
         label_smoothing="its positive enters as a power, not as a target",
         same_id="it is defined for one positive",
     )
-    check_number("q", q, low=0, high=1, low_open=True, hint="0.1 to 0.5")
-    check_number("lam", lam, low=0, high=1, low_open=True, hint="0.01")
+    objective = Robust(q, lam)
     check_pairs(query, positive_key, options.similarity, ("query", "positive_key"))
     scale = logit_scale(temperature, len(query), like=query)
     guide = guide_pairs(options, {"query": query, "positive_key": positive_key})
     matrix = pair_matrix(query, positive_key, scale, options)
-    return loss_of(matrix, Robust(float(q), float(lam)), options, reduction, scale=scale, guide=guide)
+    return loss_of(matrix, objective, options, reduction, scale=scale, guide=guide)
 
 
 class RobustInfoNCE(Face):
@@ -96,9 +96,8 @@ class RobustInfoNCE(Face):
         **settings: Unpack[Settings],
     ) -> None:
         super().__init__(temperature, reduction, learnable=learnable, **settings)
-        check_number("q", q, low=0, high=1, low_open=True, hint="0.1 to 0.5")
-        check_number("lam", lam, low=0, high=1, low_open=True, hint="0.01")
-        self.q, self.lam = q, lam
+        objective = Robust(q, lam)
+        self.q, self.lam = objective.q, objective.lam
 
     def forward(
         self, query: Float[Tensor, "n d"], positive_key: Float[Tensor, "n d"], **tensors: Unpack[Tensors]

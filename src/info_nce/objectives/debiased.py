@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own name for it
 from torch import Tensor
 
+from info_nce.checks import check_number
 from info_nce.objectives.base import Objective
 from info_nce.statistics import Count, LogSumExp, Statistic, Sum
 
@@ -31,6 +32,11 @@ class Debiased(Objective):
 
     positive_prior: float = 0.1
     beta: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse what is no probability, and what would weight the easy negatives up."""
+        check_number("positive_prior", self.positive_prior, low=0, high=1, high_open=True, hint="1 / number of classes")
+        check_number("beta", self.beta, low=0, high_open=True, hint="1 in the paper's code; 0 weights all alike")
 
     def statistics(self) -> dict[str, Statistic]:
         """The positive, and the importance-weighted sum of the negatives as two sums."""

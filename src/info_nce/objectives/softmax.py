@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from info_nce.checks import check_number
 from info_nce.objectives.base import Objective
 from info_nce.statistics import Count, LogSumExp, Statistic, Sum
 
@@ -26,6 +27,12 @@ class Softmax(Objective):
     """
 
     label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse a share of the target that is none."""
+        check_number(
+            "label_smoothing", self.label_smoothing, low=0, high=1, high_open=True, hint="0.1 is usual, 0 is off"
+        )
 
     def statistics(self) -> dict[str, Statistic]:
         """Everything below the fraction, and the positives."""
