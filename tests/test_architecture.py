@@ -16,7 +16,7 @@ SOURCE = Path(info_nce.__file__).parent
 ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
 
 LAYERS: list[list[str]] = [
-    ["checks"],
+    ["checks", "precision"],
     ["similarity", "temperature", "pairing"],
     ["scores"],
     ["statistics"],
@@ -31,8 +31,6 @@ CORE = [name for layer in LAYERS for name in layer]
 APPLICATION = ["data", "recipes", "evaluation", "report", "cli", "commands", "errors", "__main__"]
 NARROWER: dict[str, set[str]] = {"views": {"checks", "similarity"}, "functional": {"losses"}}
 """Modules that need less than their layer would allow."""
-BESIDE = {("temperature", "similarity"): {"compute_dtype"}}
-"""What a module takes from one beside it, and nothing else of it."""
 PUBLIC: dict[str, set[str]] = {
     "": {*info_nce.__all__, "__version__"},
     "checks": set(checks.__all__),
@@ -90,7 +88,7 @@ def refusal(name: str, imported: str, names: set[str]) -> str | None:
     if imported.startswith("."):
         return "a relative import"
     if unit not in APPLICATION:
-        return core_refusal(unit, other, names)
+        return core_refusal(unit, other)
     if other in APPLICATION:
         return None
     if imported not in PUBLIC:
@@ -99,10 +97,10 @@ def refusal(name: str, imported: str, names: set[str]) -> str | None:
     return f"{', '.join(sorted(private))}: not public" if private else None
 
 
-def core_refusal(unit: str, other: str, names: set[str]) -> str | None:
+def core_refusal(unit: str, other: str) -> str | None:
     if other in APPLICATION:
         return "the core does not know the application"
-    if not unit or unit == other or (names and names <= BESIDE.get((unit, other), set())):
+    if not unit or unit == other:
         return None  # the package itself shows all of the core
     below = NARROWER.get(unit, {name for layer in LAYERS[: height(unit)] for name in layer})
     return None if other in below else f"may import {', '.join(sorted(below)) or 'nothing of the package'}"
@@ -177,11 +175,6 @@ def test_every_place_has_a_module() -> None:
     assert {*CORE, *APPLICATION} <= set(MODULES)
 
 
-def test_an_exception_to_the_layers_is_still_in_use() -> None:
-    for (name, beside), names in BESIDE.items():
-        assert (beside, names) in list(imports(ast.parse(MODULES[name])))
-
-
 def test_the_table_of_the_architecture_lists_the_layers_in_this_order() -> None:
     section = ARCHITECTURE.partition("## Where things are")[2].partition("\n## ")[0]
     first_cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("|")][2:]
@@ -205,7 +198,7 @@ def test_every_exported_face_is_looked_at() -> None:
 BAD_IMPORTS = {
     "similarity imports what it is part of": ("similarity", "from info_nce.scores import Tile"),
     "pairing imports the module beside it": ("pairing", "from info_nce.similarity import Cosine"),
-    "temperature takes more than its exception": ("temperature", "from info_nce.similarity import Cosine"),
+    "temperature imports the module beside it": ("temperature", "from info_nce.similarity import Cosine"),
     "an objective knows an engine": ("objectives.softmax", "from info_nce.engines.dense import Dense"),
     "an engine knows an objective": ("engines.tiled", "from info_nce.objectives import Softmax"),
     "the queue knows an engine": ("queue", "from info_nce import engines"),

@@ -11,8 +11,9 @@ from torch import Tensor
 from info_nce.checks import ArgumentError, ShapeError, fail
 from info_nce.engines import Engine
 from info_nce.pairing import Cells, Nowhere
+from info_nce.precision import compute_dtype
 from info_nce.scores import ScoreMatrix, Suspects
-from info_nce.similarity import Cosine, InnerProduct, Similarity, compute_dtype
+from info_nce.similarity import Cosine, InnerProduct, Similarity
 from info_nce.statistics import Maximum
 
 __all__ = ["assemble", "given_logits", "leave_out_suspects"]

@@ -9,8 +9,8 @@ from info_nce.checks import ArgumentError, DTypeError, check_choice, fail
 from info_nce.engines import Auto, Engine
 from info_nce.engines.base import check_engine
 from info_nce.objectives import Objective
+from info_nce.precision import without_autocast
 from info_nce.scores import ScoreMatrix
-from info_nce.similarity import without_autocast
 
 __all__ = ["Reduction", "contrast", "reduced"]
 

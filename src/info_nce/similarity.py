@@ -3,7 +3,6 @@
 # N queries, M keys, D features
 
 from abc import abstractmethod
-from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from jaxtyping import Float
@@ -18,23 +17,8 @@ __all__ = [
     "InnerProduct",
     "NegativeSquaredDistance",
     "Similarity",
-    "compute_dtype",
     "unit",
-    "without_autocast",
 ]
-
-
-def compute_dtype(dtype: torch.dtype) -> torch.dtype:
-    """Logits and totals are float32 for half and single precision, float64 for double."""
-    return torch.float64 if dtype == torch.float64 else torch.float32
-
-
-def without_autocast(device_type: str) -> AbstractContextManager[object]:
-    """Compute in the tensors' own precision, whatever precision the caller is in."""
-    # some devices, such as "meta", know no autocast and refuse its name
-    if device_type == "meta":
-        return nullcontext()
-    return torch.autocast(device_type, enabled=False)
 
 
 def unit(vectors: Float[Tensor, "... d"]) -> Float[Tensor, "... d"]:

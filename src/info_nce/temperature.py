@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from info_nce.checks import ArgumentError, DTypeError, ShapeError, check_number, fail
-from info_nce.similarity import compute_dtype
+from info_nce.precision import compute_dtype
 
 __all__ = ["logit_scale"]
 

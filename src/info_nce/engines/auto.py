@@ -8,8 +8,8 @@ import torch
 from info_nce.engines.base import Engine, Statistics, Totals
 from info_nce.engines.dense import Dense
 from info_nce.engines.tiled import Tiled
+from info_nce.precision import compute_dtype
 from info_nce.scores import ScoreMatrix
-from info_nce.similarity import compute_dtype
 
 __all__ = ["Auto"]
 

@@ -10,8 +10,8 @@ from torch import Tensor
 from info_nce.checks import ArgumentError, fail
 from info_nce.engines.base import Engine, Statistics, Totals
 from info_nce.engines.dense import Dense
+from info_nce.precision import without_autocast
 from info_nce.scores import ROWS, ScoreMatrix
-from info_nce.similarity import without_autocast
 
 __all__ = ["Tiled"]
 

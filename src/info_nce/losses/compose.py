@@ -23,8 +23,9 @@ from info_nce.contrast import Reduction, contrast
 from info_nce.losses.options import Options
 from info_nce.objectives import Objective
 from info_nce.pairing import Cells, pairs, views
+from info_nce.precision import compute_dtype
 from info_nce.scores import ScoreMatrix
-from info_nce.similarity import Bilinear, InnerProduct, Similarity, compute_dtype
+from info_nce.similarity import Bilinear, InnerProduct, Similarity
 from info_nce.temperature import logit_scale
 
 __all__ = [

@@ -27,8 +27,9 @@ from info_nce.losses.face import Face
 from info_nce.losses.options import Options, Settings, Shared, Tensors, loss_function
 from info_nce.objectives import Softmax
 from info_nce.pairing import Cells, Nowhere, Partner, SameTag, Without
+from info_nce.precision import compute_dtype
 from info_nce.scores import ScoreMatrix
-from info_nce.similarity import DotProduct, compute_dtype
+from info_nce.similarity import DotProduct
 from info_nce.temperature import logit_scale
 
 __all__ = ["CPC", "CPCNegatives", "cpc"]

@@ -11,7 +11,7 @@ from typing_extensions import Unpack
 from info_nce.checks import check_choice, check_number
 from info_nce.contrast import Reduction
 from info_nce.losses.options import Options, Settings, Shared, Tensors
-from info_nce.similarity import compute_dtype
+from info_nce.precision import compute_dtype
 from info_nce.temperature import logit_scale
 
 __all__ = ["Face"]

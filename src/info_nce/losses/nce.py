@@ -20,7 +20,7 @@ from info_nce.contrast import Reduction, contrast
 from info_nce.engines import Engine
 from info_nce.objectives import Sigmoid
 from info_nce.pairing import Everywhere, Nowhere
-from info_nce.similarity import compute_dtype
+from info_nce.precision import compute_dtype
 
 __all__ = ["NCE", "nce"]
 

@@ -13,7 +13,8 @@ from torch import Tensor
 from info_nce.checks import ArgumentError, check_choice, check_ids, check_number, fail
 from info_nce.engines import Auto, Engine
 from info_nce.engines.base import check_engine
-from info_nce.similarity import Cosine, Similarity, check_similarity, without_autocast
+from info_nce.precision import without_autocast
+from info_nce.similarity import Cosine, Similarity, check_similarity
 
 __all__ = ["Options", "Settings", "Shared", "Tensors", "loss_function"]
 

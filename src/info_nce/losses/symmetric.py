@@ -11,7 +11,8 @@ from info_nce.losses.compose import check_pairs, guide_pairs, loss_of, pair_matr
 from info_nce.losses.face import Face
 from info_nce.losses.options import Options, Settings, Shared, Tensors, loss_function
 from info_nce.objectives import Softmax
-from info_nce.similarity import compute_dtype, swapped
+from info_nce.precision import compute_dtype
+from info_nce.similarity import swapped
 from info_nce.temperature import logit_scale
 
 __all__ = ["CLIPLoss", "SymmetricInfoNCE", "symmetric_info_nce"]

@@ -26,7 +26,7 @@ from info_nce.losses.face import Face
 from info_nce.losses.options import Options, Settings, Shared, Tensors, loss_function
 from info_nce.objectives import Softmax
 from info_nce.pairing import Everywhere, Listed
-from info_nce.similarity import compute_dtype
+from info_nce.precision import compute_dtype
 from info_nce.temperature import logit_scale
 
 __all__ = ["Wav2Vec2Contrastive", "draw_distractors", "wav2vec2_contrastive"]
