@@ -41,6 +41,10 @@ def assemble(
     positives, out = positives or Nowhere(), out or Nowhere()
     if isinstance(similarity, InnerProduct):
         query, key = similarity.factors(query, key)
+        alike = query is key and positives.symmetric and out.symmetric
+        if alike and offset is None and lookup is None and not scale.dim():
+            every = query * scale.sqrt()
+            return ScoreMatrix(every, every, positives, out, mirrored=True)
         query = query * (scale[:, None] if scale.dim() else scale)
         return ScoreMatrix(query, key, positives, out, offset, lookup=lookup)
     parameters: dict[str, Tensor] = dict(similarity.named_parameters())

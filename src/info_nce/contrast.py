@@ -1,20 +1,17 @@
 """The one function that every loss is: an objective, of statistics, of a score matrix, by an engine."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 from torch import Tensor
 
 from info_nce.checks import ArgumentError, DTypeError, check_choice, fail
 from info_nce.engines import Auto, Engine
-from info_nce.engines.base import check_engine
+from info_nce.engines.base import Reduction, check_engine
 from info_nce.objectives import Objective
 from info_nce.precision import without_autocast
 from info_nce.scores import ScoreMatrix
 
-__all__ = ["Reduction", "contrast", "reduced"]
-
-Reduction = Literal["mean", "sum", "none"]
+__all__ = ["Reduction", "contrast"]
 
 
 def contrast(
@@ -45,14 +42,12 @@ def contrast(
     engine = Auto() if engine is None else engine
     check_choice("reduction", reduction, ("mean", "sum", "none"))
     _check(matrices, objective, symmetric=symmetric)
+
+    def formula(total: Mapping[str, Tensor]) -> tuple[Tensor, Tensor | None]:
+        return objective.per_query(total), objective.counted(total)
+
     with without_autocast(matrices[0].query.device.type):
-        if symmetric:
-            both = engine.totals_both(matrices[0], objective.statistics())
-            sides = [{**total, **(given or {})} for total in both]
-        else:
-            sides = [{**engine.totals(matrices, objective.statistics()), **(given or {})}]
-        losses = [reduced(objective.per_query(t), objective.counted(t), reduction) for t in sides]
-        return losses[0] if len(losses) == 1 else (losses[0] + losses[1]) / 2
+        return engine.loss(matrices, objective.statistics(), formula, given or {}, reduction, symmetric=symmetric)
 
 
 def _check(matrices: Sequence[ScoreMatrix], objective: object, *, symmetric: bool) -> None:
@@ -80,12 +75,3 @@ def _check(matrices: Sequence[ScoreMatrix], objective: object, *, symmetric: boo
             expected="one matrix of shared keys",
             hint="symmetric=False",
         )
-
-
-def reduced(losses: Tensor, counted: Tensor | None, reduction: Reduction) -> Tensor:
-    """Reduce losses per query (N), leaving out of the mean those that do not count."""
-    if reduction == "none":
-        return losses
-    if reduction == "sum":
-        return losses.sum()
-    return losses.mean() if counted is None else losses.sum() / counted.sum().clamp(min=1)

@@ -3,7 +3,8 @@
 # N queries, M keys, V views
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import torch
@@ -20,6 +21,7 @@ __all__ = [
     "Nowhere",
     "Partner",
     "SameTag",
+    "Shifted",
     "Transposed",
     "Without",
     "labelled",
@@ -28,17 +30,49 @@ __all__ = [
 ]
 
 SameId = Literal["out", "positive"]
+_FEW = 64
+"""Up to one cell in this many, touching the cells one by one is cheaper than comparing all of them."""
 
 
 class Cells(ABC):
     """A set of cells of the score matrix, known without storing a matrix.
 
-    Law: the mask of a part is the part of the mask, whatever the part.
+    Law: the mask of a part is the part of the mask, whatever the part; all other methods agree with the mask.
     """
 
     @abstractmethod
     def mask(self, rows: slice, columns: slice) -> Tensor | None:
         """Which cells of this part belong to the set; None says: none of them."""
+
+    @abstractmethod
+    def contains(self, row: Tensor, column: Tensor) -> Tensor:
+        """Whether the cells at these places belong, one by one."""
+
+    def listed(self, rows: slice, columns: slice) -> tuple[Tensor, Tensor] | None:  # noqa: ARG002 - for those that can
+        """The places within this part, where the cells are few; None says: ask for the mask."""
+        return None
+
+    def fill(self, tile: Tensor, rows: slice, columns: slice, value: float) -> None:
+        """Set the cells of the set in this part of a matrix to a value, in place."""
+        places = self.listed(rows, columns)
+        if places is not None:
+            tile[places] = value
+            return
+        mask = self.mask(rows, columns)
+        if mask is not None:
+            tile.masked_fill_(mask, value)
+
+    def sums(self, values: Tensor) -> Tensor | None:  # noqa: ARG002 - for those that can
+        """The sum of the values (M, D) of each row's cells, (N, D), without a sweep; None where that is not possible.
+
+        A sum of inner products is an inner product with such a sum.
+        """
+        return None
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether (i, j) surely belongs where (j, i) does."""
+        return False
 
     @property
     def T(self) -> "Cells":  # noqa: N802 - as in torch
@@ -49,7 +83,9 @@ class Cells(ABC):
         return AllOf(self, other)
 
     def __or__(self, other: "Cells") -> "Cells":
-        return AnyOf(self, other)
+        if isinstance(self, Nowhere):
+            return other
+        return self if isinstance(other, Nowhere) else AnyOf(self, other)
 
 
 @dataclass(frozen=True)
@@ -58,6 +94,17 @@ class Nowhere(Cells):
 
     def mask(self, rows: slice, columns: slice) -> None:
         """Say that none belongs."""
+
+    def contains(self, row: Tensor, column: Tensor) -> Tensor:
+        """Say that none belongs."""
+        return (row != row) & (column != column)
+
+    symmetric = True
+
+    @property
+    def T(self) -> Cells:  # noqa: N802 - as in torch
+        """Nowhere either."""
+        return self
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +119,10 @@ class Everywhere(Cells):
             rows.stop - rows.start, columns.stop - columns.start
         )
 
+    def contains(self, row: Tensor, column: Tensor) -> Tensor:
+        """Say that all belong."""
+        return (row == row) & (column == column)
+
 
 @dataclass(frozen=True, eq=False)
 class Partner(Cells):
@@ -83,6 +134,61 @@ class Partner(Cells):
         """Mark the partner where it lies within these columns."""
         here = torch.arange(columns.start, columns.stop, device=self.column.device)
         return self.column[rows, None] == here
+
+    def contains(self, row: Tensor, column: Tensor) -> Tensor:
+        """Compare with the partner."""
+        return self.column[row] == column
+
+    def listed(self, rows: slice, columns: slice) -> tuple[Tensor, Tensor]:
+        """The partners that lie within these columns."""
+        column = self.column[rows] - columns.start
+        row = ((column >= 0) & (column < columns.stop - columns.start)).nonzero()[:, 0]
+        return row, column[row]
+
+    def of(self, values: Tensor) -> Tensor:
+        """The value (M, ...) of each row's partner, (N, ...)."""
+        return values.index_select(0, self.column)
+
+    def sums(self, values: Tensor) -> Tensor:
+        """The partner's value."""
+        return self.of(values)
+
+
+@dataclass(frozen=True, eq=False)
+class Shifted(Partner):
+    """Row i belongs with key i + by, counted around the end: the diagonal, or the other view."""
+
+    column: Tensor = field(init=False, repr=False)
+    count: int
+    by: int
+    device: torch.device
+
+    def __post_init__(self) -> None:
+        """Say it one by one, too."""
+        every = torch.arange(self.count, device=self.device)
+        object.__setattr__(self, "column", (every + self.by) % self.count if self.by else every)
+
+    def fill(self, tile: Tensor, rows: slice, columns: slice, value: float) -> None:
+        """Set two diagonals of the matrix, without looking for anything."""
+        height, width = tile.shape
+        for by in {self.by, self.by - self.count}:
+            offset = rows.start + by - columns.start
+            if -height < offset < width:
+                tile.diagonal(offset).fill_(value)
+
+    def of(self, values: Tensor) -> Tensor:
+        """The values, moved up by so many rows."""
+        return values.roll(-self.by, 0) if self.by else values
+
+    @property
+    def symmetric(self) -> bool:
+        """Only where twice the step leads back."""
+        return 2 * self.by % self.count == 0
+
+    @property
+    def T(self) -> Cells:  # noqa: N802 - as in torch
+        """Moved the other way."""
+        return Shifted(self.count, (-self.by) % self.count, self.device)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +202,51 @@ class SameTag(Cells):
         """Compare the tags."""
         return self.query[rows, None] == self.key[columns]
 
+    def contains(self, row: Tensor, column: Tensor) -> Tensor:
+        """Compare the tags."""
+        return self.query[row] == self.key[column]
+
+    @cached_property
+    def _runs(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Keys in the order of their tags, and where in it each query's begin and how many they are."""
+        tags, order = self.key.sort(stable=True)
+        first = torch.searchsorted(tags, self.query)
+        return order, first, torch.searchsorted(tags, self.query, right=True) - first
+
+    @cached_property
+    def _few(self) -> bool:
+        return int(self._runs[2].sum()) * _FEW <= len(self.query) * len(self.key)
+
+    def listed(self, rows: slice, columns: slice) -> tuple[Tensor, Tensor] | None:
+        """Look the equal tags up in the sorted keys."""
+        if not self._few:
+            return None
+        order, first, count = self._runs[0], self._runs[1][rows], self._runs[2][rows]
+        row = torch.arange(len(count), device=count.device).repeat_interleave(count)
+        step = torch.arange(len(row), device=row.device) - (count.cumsum(0) - count)[row]
+        column = order[first[row] + step] - columns.start
+        inside = (column >= 0) & (column < columns.stop - columns.start)
+        return row[inside], column[inside]
+
+    def sums(self, values: Tensor) -> Tensor:
+        """Sum over each tag once, and look up each query's."""
+        tags, group = torch.unique(self.key, return_inverse=True)
+        total = torch.zeros(len(tags) + 1, values.shape[1], dtype=values.dtype, device=values.device)
+        total = total.index_add(0, group, values)  # the last line stays 0, for tags that no key carries
+        place = torch.searchsorted(tags, self.query)
+        known = tags[place.clamp(max=len(tags) - 1)] == self.query
+        return total[torch.where(known, place, len(tags))]
+
+    @property
+    def symmetric(self) -> bool:
+        """Where queries and keys carry the same tags."""
+        return self.query is self.key
+
+    @property
+    def T(self) -> Cells:  # noqa: N802 - as in torch
+        """Compared the other way."""
+        return SameTag(self.key, self.query)
+
 
 @dataclass(frozen=True, eq=False)
 class Listed(Cells):
@@ -106,6 +257,10 @@ class Listed(Cells):
     def mask(self, rows: slice, columns: slice) -> Tensor:
         """Cut out the part."""
         return self.marked[rows, columns]
+
+    def contains(self, row: Tensor, column: Tensor) -> Tensor:
+        """Look it up."""
+        return self.marked[row, column]
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +275,30 @@ class AnyOf(Cells):
         one, other = self.one.mask(rows, columns), self.other.mask(rows, columns)
         return other if one is None else one if other is None else one | other
 
+    def contains(self, row: Tensor, column: Tensor) -> Tensor:
+        """Ask both."""
+        return self.one.contains(row, column) | self.other.contains(row, column)
+
+    def fill(self, tile: Tensor, rows: slice, columns: slice, value: float) -> None:
+        """Fill one after the other."""
+        self.one.fill(tile, rows, columns, value)
+        self.other.fill(tile, rows, columns, value)
+
+    def sums(self, values: Tensor) -> Tensor | None:
+        """Add both, less what both have."""
+        one, other, both = self.one.sums(values), self.other.sums(values), (self.one & self.other).sums(values)
+        return None if one is None or other is None or both is None else one + other - both
+
+    @property
+    def symmetric(self) -> bool:
+        """Where both sets are."""
+        return self.one.symmetric and self.other.symmetric
+
+    @property
+    def T(self) -> Cells:  # noqa: N802 - as in torch
+        """The union of the exchanged sets."""
+        return AnyOf(self.one.T, self.other.T)
+
 
 @dataclass(frozen=True, eq=False)
 class AllOf(Cells):
@@ -132,6 +311,32 @@ class AllOf(Cells):
         """Intersect the masks."""
         one, other = self.one.mask(rows, columns), self.other.mask(rows, columns)
         return None if one is None or other is None else one & other
+
+    def contains(self, row: Tensor, column: Tensor) -> Tensor:
+        """Ask both."""
+        return self.one.contains(row, column) & self.other.contains(row, column)
+
+    def listed(self, rows: slice, columns: slice) -> tuple[Tensor, Tensor] | None:
+        """Those of the first that the second has."""
+        return _kept(self.one.listed(rows, columns), self.other, rows, columns, inside=True)
+
+    def sums(self, values: Tensor) -> Tensor | None:
+        """The partner's value, where the other set has it."""
+        one, other = (self.one, self.other) if isinstance(self.one, Partner) else (self.other, self.one)
+        if not isinstance(one, Partner):
+            return None
+        has = other.contains(torch.arange(len(one.column), device=values.device), one.column)
+        return torch.where(has[:, None], one.of(values), 0)
+
+    @property
+    def symmetric(self) -> bool:
+        """Where both sets are."""
+        return self.one.symmetric and self.other.symmetric
+
+    @property
+    def T(self) -> Cells:  # noqa: N802 - as in torch
+        """The intersection of the exchanged sets."""
+        return AllOf(self.one.T, self.other.T)
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,6 +351,40 @@ class Without(Cells):
         one, other = self.one.mask(rows, columns), self.other.mask(rows, columns)
         return one if one is None or other is None else one & ~other
 
+    def contains(self, row: Tensor, column: Tensor) -> Tensor:
+        """Ask both."""
+        return self.one.contains(row, column) & ~self.other.contains(row, column)
+
+    def listed(self, rows: slice, columns: slice) -> tuple[Tensor, Tensor] | None:
+        """Those of the first that the second has not."""
+        return _kept(self.one.listed(rows, columns), self.other, rows, columns, inside=False)
+
+    def sums(self, values: Tensor) -> Tensor | None:
+        """The first, less what both have."""
+        one, both = self.one.sums(values), (self.one & self.other).sums(values)
+        return None if one is None or both is None else one - both
+
+    @property
+    def symmetric(self) -> bool:
+        """Where both sets are."""
+        return self.one.symmetric and self.other.symmetric
+
+    @property
+    def T(self) -> Cells:  # noqa: N802 - as in torch
+        """The difference of the exchanged sets."""
+        return Without(self.one.T, self.other.T)
+
+
+def _kept(
+    places: tuple[Tensor, Tensor] | None, other: Cells, rows: slice, columns: slice, *, inside: bool
+) -> tuple[Tensor, Tensor] | None:
+    """Of some places, those that another set has, or those that it has not."""
+    if places is None:
+        return None
+    row, column = places
+    keep = other.contains(row + rows.start, column + columns.start) == inside
+    return row[keep], column[keep]
+
 
 @dataclass(frozen=True, eq=False)
 class Transposed(Cells):
@@ -157,6 +396,10 @@ class Transposed(Cells):
         """Transpose the mask of the mirrored part."""
         mask = self.cells.mask(columns, rows)
         return None if mask is None else mask.mT
+
+    def contains(self, row: Tensor, column: Tensor) -> Tensor:
+        """Ask with the places exchanged."""
+        return self.cells.contains(column, row)
 
     @property
     def T(self) -> Cells:  # noqa: N802 - as in torch
@@ -171,7 +414,7 @@ def pairs(count: int, ids: Tensor | None, same_id: SameId, device: torch.device)
         the positives, and the cells that are left out.
     """
     check_choice("same_id", same_id, ("out", "positive"))
-    own: Cells = Partner(torch.arange(count, device=device))
+    own: Cells = Shifted(count, 0, device)
     if ids is None:
         return own, Nowhere()
     alike = SameTag(ids, ids)
@@ -185,10 +428,9 @@ def views(count: int, items: int, ids: Tensor | None, same_id: SameId, device: t
         the positives, and the cells that are left out.
     """
     check_choice("same_id", same_id, ("out", "positive"))
-    rows = torch.arange(count * items, device=device)
-    self_ = Partner(rows)
-    item = rows % items
-    kin: Cells = Partner((rows + items) % (2 * items)) if count == 2 else Without(SameTag(item, item), self_)
+    self_ = Shifted(count * items, 0, device)
+    item = self_.column % items
+    kin: Cells = Shifted(2 * items, items, device) if count == 2 else Without(SameTag(item, item), self_)
     if ids is None:
         return kin, self_
     tags = ids.repeat(count)
@@ -202,5 +444,5 @@ def labelled(labels: Tensor) -> tuple[Cells, Cells]:
     Returns:
         the positives, and the cells that are left out.
     """
-    self_ = Partner(torch.arange(len(labels), device=labels.device))
+    self_ = Shifted(len(labels), 0, labels.device)
     return Without(SameTag(labels, labels), self_), self_

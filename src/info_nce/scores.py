@@ -69,12 +69,21 @@ class Suspects:
 
     def mask(self, similarity: Tensor, rows: slice, columns: slice, dim: int) -> Tensor:
         """Which cells of this part are above the limit of the query in this direction."""
+        values, limit = self._sides(similarity, rows, columns, dim)
+        return values > limit
+
+    def weights(self, similarity: Tensor, rows: slice, columns: slice, dim: int) -> Tensor:
+        """The same as numbers, 1 and 0, which a processor compares several times as fast."""
+        values, limit = self._sides(similarity, rows, columns, dim)
+        return values.clone().gt_(limit)
+
+    def _sides(self, similarity: Tensor, rows: slice, columns: slice, dim: int) -> tuple[Tensor, Tensor]:
         values = similarity if self.guide is None else self.guide.tile(rows, columns).logits
         if dim == ROWS:
-            return values.detach() > self.row_limit[rows, None]
+            return values.detach(), self.row_limit[rows, None]
         if self.column_limit is None:
             raise NotImplementedError  # built by `score_pairs`, which sets both limits
-        return values.detach() > self.column_limit[columns]
+        return values.detach(), self.column_limit[columns]
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +124,8 @@ class ScoreMatrix:
         lookup: (N, H), which rows of `key` are the candidates of each query.
         similarity, scale, parameters: for a similarity that is no inner product: the module, 1 / temperature, and the
             module's parameters, listed here so that an engine can return their gradients.
+        mirrored: the keys are the queries, with the square root of the scale in both, and query i sees key j as query
+            j sees key i: half of the matrix says all. `key` is `query` then.
     """
 
     query: Tensor
@@ -127,6 +138,7 @@ class ScoreMatrix:
     similarity: Similarity | None = None
     scale: Tensor | None = None
     parameters: dict[str, Tensor] = field(default_factory=dict)
+    mirrored: bool = False
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -148,12 +160,25 @@ class ScoreMatrix:
         """How many numbers a row of a tile needs: its logits, and its list where it has one of its own."""
         return self.shape[1] * (1 if self.shared else 1 + self.key.shape[-1] // self.row_unit)
 
+    @property
+    def product(self) -> bool:
+        """Whether the matrix is one product of queries and shared keys, plus an offset."""
+        return self.shared and self.similarity is None
+
+    @torch.no_grad()
+    def reach(self) -> float:
+        """How far from 0 can a logit lie? By Cauchy and Schwarz, from the longest vectors."""
+        if not self.product:
+            return float("inf")
+        longest = torch.linalg.vector_norm(self.query, dim=1).amax()
+        longest = longest * (longest if self.mirrored else torch.linalg.vector_norm(self.key, dim=1).amax())
+        return float(longest if self.offset is None else longest + self.offset.abs().amax())
+
     def operands(self) -> dict[str, Operand]:
         """Every tensor that the logits depend on, by name."""
-        found = {
-            "query": Operand(self.query, _of_rows),
-            "key": Operand(self.key, self._key_part, self.lookup is not None),
-        }
+        found = {"query": Operand(self.query, _of_rows)}
+        if not self.mirrored:
+            found["key"] = Operand(self.key, self._key_part, self.lookup is not None)
         if self.offset is not None:
             found["offset"] = Operand(self.offset, _of_columns if self.offset.dim() == 1 else _of_both)
         if self.scale is not None:
@@ -172,7 +197,7 @@ class ScoreMatrix:
         return replace(
             self,
             query=tensors["query"],
-            key=tensors["key"],
+            key=tensors["query" if self.mirrored else "key"],
             offset=tensors.get("offset"),
             scale=tensors.get("scale"),
             parameters={name: tensors[name] for name in self.parameters},
@@ -201,9 +226,19 @@ class ScoreMatrix:
 
     def tile(self, rows: slice, columns: slice, pieces: dict[str, Tensor] | None = None) -> Tile:
         """Compute a part of the matrix."""
-        pieces = pieces or {name: operand.take(rows, columns) for name, operand in self.operands().items()}
+        pieces = pieces or self.pieces(rows, columns)
         similarity = self.logits(pieces)
-        logits = similarity + pieces["offset"] if "offset" in pieces else similarity
+        return self.judged(
+            similarity, similarity + pieces["offset"] if "offset" in pieces else similarity, rows, columns
+        )
+
+    def pieces(self, rows: slice, columns: slice) -> dict[str, Tensor]:
+        """What a tile is made of, by name."""
+        found = {name: operand.take(rows, columns) for name, operand in self.operands().items()}
+        return found | ({"key": self.key[columns]} if self.mirrored else {})
+
+    def judged(self, similarity: Tensor, logits: Tensor, rows: slice, columns: slice) -> Tile:
+        """Say which role each cell of a part plays."""
         positive, out = self.positives.mask(rows, columns), self.out.mask(rows, columns)
         if self.suspects is None:
             return Tile(logits, positive, (out, out))
@@ -216,7 +251,7 @@ class ScoreMatrix:
 
     def positives_alone(self) -> "ScoreMatrix":
         """A matrix with the same positives and as little else as possible, to find the best of them cheaply."""
-        bare = replace(self, suspects=None)
+        bare = replace(self, suspects=None, mirrored=False)
         if isinstance(self.positives, Partner) and self.shared:
             everywhere = Everywhere(self.query.device)
             offset = None if self.offset is None else self.offset[self.positives.column][:, None]

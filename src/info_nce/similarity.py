@@ -76,7 +76,8 @@ class Cosine(InnerProduct):
         self, query: Float[Tensor, "... n d"], key: Float[Tensor, "... m d"]
     ) -> tuple[Float[Tensor, "... n d"], Float[Tensor, "... m d"]]:
         """Bring both sides to unit length."""
-        return unit(query), unit(key)
+        left = unit(query)
+        return left, left if key is query else unit(key)
 
 
 class DotProduct(InnerProduct):

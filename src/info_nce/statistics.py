@@ -1,7 +1,7 @@
 """What an objective may know of a row: totals over its cells that merge, so that no cell needs another."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -9,7 +9,7 @@ import torch.nn.functional as F  # noqa: N812 - torch's own name for it
 from torch import Tensor
 
 from info_nce.checks import check_number
-from info_nce.scores import Role, Tile
+from info_nce.scores import ROWS, Role, Tile
 
 __all__ = ["Count", "LogSumExp", "Maximum", "Softplus", "Statistic", "Sum", "log_sum_exp"]
 
@@ -42,6 +42,10 @@ class Statistic(ABC):
     def merge(self, one: Tensor, other: Tensor) -> Tensor:
         """The total over two parts, from the parts' totals."""
         return one + other
+
+    def alone(self, logit: Tensor) -> Tensor:
+        """The total of each line (n) of which one cell plays the role, from that cell's logit."""
+        return replace(self, over="candidates").of(Tile(logit[:, None], None, (None, None)), ROWS)
 
     def pull(self, tile: Tile, dim: int, total: Tensor) -> Tensor:
         """The derivative of the total by each cell of a tile."""

@@ -1,11 +1,12 @@
 """Choose an engine from the size of the problem, and be able to say why."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
-from info_nce.engines.base import Engine, Statistics, Totals
+from info_nce.engines.base import Engine, Formula, Reduction, Statistics, Totals
 from info_nce.engines.dense import Dense
 from info_nce.engines.tiled import Tiled
 from info_nce.precision import compute_dtype
@@ -45,6 +46,21 @@ class Auto(Engine):
         widest = max([matrix.row_cost for matrix in matrices])
         engine, _ = self.choose(matrices[0].shape[0], widest, matrices[0].query.dtype)
         return engine._totals(matrices, statistics, directions)  # noqa: SLF001 - engines are one family
+
+    def loss(
+        self,
+        matrices: Sequence[ScoreMatrix],
+        statistics: Statistics,
+        formula: Formula,
+        given: Mapping[str, Tensor],
+        reduction: Reduction,
+        *,
+        symmetric: bool = False,
+    ) -> Tensor:
+        """Leave it to the chosen engine."""
+        widest = max([matrix.row_cost for matrix in matrices])
+        engine, _ = self.choose(matrices[0].shape[0], widest, matrices[0].query.dtype)
+        return engine.loss(matrices, statistics, formula, given, reduction, symmetric=symmetric)
 
     def explain(self, rows: int, columns: int, dtype: torch.dtype = torch.float32) -> str:
         """Say in one line which engine a matrix of this size gets, and why."""

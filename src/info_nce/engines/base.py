@@ -1,7 +1,8 @@
 """How totals are computed: the problem is a score matrix, the way to solve it is an engine."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -10,10 +11,13 @@ from info_nce.checks import ArgumentError, fail
 from info_nce.scores import COLUMNS, ROWS, ScoreMatrix
 from info_nce.statistics import Statistic
 
-__all__ = ["Engine", "Statistics", "Totals", "check_engine", "merged"]
+__all__ = ["Engine", "Formula", "Reduction", "Statistics", "Totals", "check_engine", "merged", "reduced"]
 
 Statistics = Mapping[str, Statistic]
 Totals = dict[str, Tensor]
+Reduction = Literal["mean", "sum", "none"]
+Formula = Callable[[Mapping[str, Tensor]], tuple[Tensor, Tensor | None]]
+"""From totals (N) to losses (N), and to which of them count in the mean (None: all). Engines only differentiate it."""
 
 
 def check_engine(engine: object) -> None:
@@ -49,6 +53,21 @@ class Engine(ABC):
         rows, columns = self._totals([matrix], statistics, (ROWS, COLUMNS))
         return rows, columns
 
+    def loss(
+        self,
+        matrices: Sequence[ScoreMatrix],
+        statistics: Statistics,
+        formula: Formula,
+        given: Mapping[str, Tensor],
+        reduction: Reduction,
+        *,
+        symmetric: bool = False,
+    ) -> Tensor:
+        """Apply the formula to the totals (of both directions, averaged, if `symmetric`), and reduce."""
+        sides = self._totals(matrices, statistics, (ROWS, COLUMNS) if symmetric else (ROWS,))
+        losses = [reduced(*formula({**totals, **given}), reduction) for totals in sides]
+        return losses[0] if len(losses) == 1 else (losses[0] + losses[1]) / 2
+
     def hardest(self, matrix: ScoreMatrix, count: int) -> tuple[Tensor, Tensor]:
         """The `count` negatives of each query with the largest logits: (values, columns), each (N, at most count).
 
@@ -71,6 +90,16 @@ class Engine(ABC):
         return f"{self!r}: chosen by the caller"
 
 
+def reduced(losses: Tensor, counted: Tensor | None, reduction: Reduction) -> Tensor:
+    """Reduce losses per query (N), leaving out of the mean those that do not count."""
+    if reduction == "none":
+        return losses
+    if reduction == "sum":
+        return losses.sum()
+    return losses.mean() if counted is None else losses.sum() / counted.sum().clamp(min=1)
+
+
 def merged(statistics: Statistics, one: Totals, other: Totals) -> Totals:
-    """The totals over two parts."""
-    return {name: statistic.merge(one[name], other[name]) for name, statistic in statistics.items()}
+    """The totals over two parts; of a statistic that one of them lacks, the other's."""
+    both = {name: s.merge(one[name], other[name]) for name, s in statistics.items() if name in one and name in other}
+    return {**one, **other, **both}

@@ -1,17 +1,20 @@
-"""The matrix is never stored: totals merge tile by tile, and each tile is computed again for its gradient."""
+"""The matrix is never stored: totals merge tile by tile, and each tile is computed again for its gradient.
 
-from collections.abc import Iterator, Sequence
+Where a tile holds all candidates of its queries, even that is saved: its totals are complete, so that the formula is
+differentiated at once and the tile turned into its gradient.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import torch
 from torch import Tensor
 
 from info_nce.checks import ArgumentError, fail
-from info_nce.engines.base import Engine, Statistics, Totals
-from info_nce.engines.dense import Dense
-from info_nce.precision import without_autocast
-from info_nce.scores import ROWS, ScoreMatrix
+from info_nce.engines.apart import apart
+from info_nce.engines.base import Engine, Formula, Reduction, Statistics, Totals, merged
+from info_nce.engines.parts import Spot
+from info_nce.engines.sweeps import Job, complete_loss, swept_totals
+from info_nce.scores import COLUMNS, ROWS, ScoreMatrix
 
 __all__ = ["Tiled"]
 
@@ -19,6 +22,8 @@ _TILE_NUMBERS = 1 << 22
 """16 MiB of float32: large enough for the product, and a few of them still fit beside any encoder."""
 _MIN_ROWS = 64
 """Thinner chunks starve the matrix product; beyond that the tile is cut in columns."""
+_WIDEST = 1 << 23
+"""A tile of the fewest rows may take so many numbers before it is cut in columns, which costs one more product."""
 
 
 @dataclass(frozen=True)
@@ -49,139 +54,74 @@ class Tiled(Engine):
 
     def tiles(self, matrix: ScoreMatrix) -> Iterator[tuple[slice, slice]]:
         """Row chunks, each cut in columns where a thin chunk would still be too wide."""
-        height, width = matrix.shape
-        cost = max(1, matrix.row_cost // max(1, width))
-        columns = self.columns or max(1, min(width, _TILE_NUMBERS // (_MIN_ROWS * cost)))
-        rows = self.rows or max(1, _TILE_NUMBERS // (cost * columns))
-        rows = -(-rows // matrix.row_unit) * matrix.row_unit
-        for top in range(0, height, rows):
-            for left in range(0, width, columns):
-                yield slice(top, min(top + rows, height)), slice(left, min(left + columns, width))
+        rows, columns = self._size([matrix])
+        for spot in _spots(matrix, rows, columns, half=False):
+            yield spot.rows, spot.columns
+
+    def _size(self, matrices: Sequence[ScoreMatrix]) -> tuple[int, int]:
+        """Rows and columns of a tile, where the tiles of these matrices are held side by side."""
+        width = max(matrix.shape[1] for matrix in matrices)
+        cost = max(1, sum(matrix.row_cost for matrix in matrices) // max(1, width))
+        columns = self.columns or max(1, min(width, _WIDEST // (_MIN_ROWS * cost)))
+        rows = self.rows or max(_MIN_ROWS if columns < width else 1, _TILE_NUMBERS // (cost * columns))
+        unit = max(matrix.row_unit for matrix in matrices)
+        return -(-rows // unit) * unit, columns
+
+    def _job(
+        self, matrices: Sequence[ScoreMatrix], statistics: Statistics, directions: tuple[int, ...]
+    ) -> tuple[tuple[Totals, ...], Job]:
+        """What needs no sweep, and what is left to sweep."""
+        known: tuple[Totals, ...] = tuple({} for _ in directions)
+        left = []
+        for matrix in matrices:
+            found, rest = apart(matrix, statistics, directions)
+            known = tuple(merged(statistics, one, other) for one, other in zip(known, found, strict=True))
+            left.append(rest)
+        swept = [(matrix, rest) for matrix, rest in zip(matrices, left, strict=True) if rest]
+        # suspects differ by direction, which a half of the matrix cannot tell
+        half = len(swept) == 1 and swept[0][0].mirrored and swept[0][0].suspects is None and directions == (ROWS,)
+        rows, columns = self._size([matrix for matrix, _ in swept] or matrices)
+        spots = [tuple(_spots(matrix, rows, columns, half=half)) for matrix, _ in swept]
+        return known, Job(tuple(m for m, _ in swept), tuple(s for _, s in swept), directions, half, tuple(spots))
 
     def _totals(
         self, matrices: Sequence[ScoreMatrix], statistics: Statistics, directions: tuple[int, ...]
     ) -> tuple[Totals, ...]:
-        tensors = [operand.tensor for matrix in matrices for operand in matrix.operands().values()]
-        flat: tuple[Tensor, ...] = _Totals.apply(  # type: ignore[no-untyped-call]
-            self, _detached(matrices), statistics, directions, *tensors
-        )
-        return _named(flat, statistics, directions)
+        known, job = self._job(matrices, statistics, directions)
+        swept = swept_totals(job)
+        return tuple(merged(statistics, one, other) for one, other in zip(known, swept, strict=True))
 
-
-def _detached(matrices: Sequence[ScoreMatrix]) -> list[ScoreMatrix]:
-    """The same matrices without history, so that keeping them keeps no graph alive."""
-    return _rebuilt(matrices, [o.tensor.detach() for matrix in matrices for o in matrix.operands().values()])
-
-
-def _rebuilt(matrices: Sequence[ScoreMatrix], tensors: Sequence[Tensor]) -> list[ScoreMatrix]:
-    supply = iter(tensors)
-    return [matrix.with_tensors({name: next(supply) for name in matrix.operands()}) for matrix in matrices]
-
-
-def _named(flat: Sequence[Tensor], statistics: Statistics, directions: tuple[int, ...]) -> tuple[Totals, ...]:
-    supply = iter(flat)
-    return tuple({name: next(supply) for name in statistics} for _ in directions)
-
-
-class _Totals(torch.autograd.Function):
-    """One sweep forward; backward, one more, in which each tile's cells get their share of the totals' gradients."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        engine: Tiled,
-        matrices: list[ScoreMatrix],
+    def loss(
+        self,
+        matrices: Sequence[ScoreMatrix],
         statistics: Statistics,
-        directions: tuple[int, ...],
-        *tensors: Tensor,
-    ) -> tuple[Tensor, ...]:
-        totals = _sweep(engine, matrices, statistics, directions)
-        flat = [total[name] for total in totals for name in statistics]
-        ctx.engine, ctx.matrices, ctx.statistics, ctx.directions = engine, matrices, statistics, directions
-        fixed = [t for t, s in zip(flat, [*statistics.values()] * len(directions), strict=True) if not s.differentiable]
-        ctx.mark_non_differentiable(*fixed)
-        ctx.save_for_backward(*tensors, *flat)
-        return tuple(flat)
+        formula: Formula,
+        given: Mapping[str, Tensor],
+        reduction: Reduction,
+        *,
+        symmetric: bool = False,
+    ) -> Tensor:
+        """Apply the formula to each tile as soon as its totals are complete, where they ever are; else to all."""
+        directions = (ROWS, COLUMNS) if symmetric else (ROWS,)
+        known, job = self._job(matrices, statistics, directions)
+        if reduction == "none" or not job.complete or not job.differentiable():
+            return super().loss(matrices, statistics, formula, given, reduction, symmetric=symmetric)
 
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        saved = ctx.saved_tensors
-        tensors, flat = saved[: -len(gradients)], saved[-len(gradients) :]
-        needed = ctx.needs_input_grad[4:]
-        again = torch.is_grad_enabled()
-        backward = _backward_again if again else _backward
-        # each operand on its own, even where one tensor plays several parts or is made from another
-        parts = [tensor.view_as(tensor) for tensor in tensors] if again else tensors
-        with without_autocast(tensors[0].device.type):  # a caller may run backward inside of it
-            found = backward(ctx, _rebuilt(ctx.matrices, parts), flat, gradients, needed)
-        return (None, None, None, None, *found)
+        def priced(found: Sequence[Totals], known: Totals, given: Totals) -> tuple[Tensor, Tensor | None]:
+            total = known
+            for other in found:
+                total = merged(statistics, total, other)
+            return formula({**total, **given})
+
+        return complete_loss(job, priced, known, given, reduction)
 
 
-def _sweep(
-    engine: Tiled, matrices: list[ScoreMatrix], statistics: Statistics, directions: tuple[int, ...]
-) -> tuple[Totals, ...]:
-    """Visit every tile once and merge its totals into those of its lines.
-
-    The totals are allocated once and filled in place: a small tensor kept from each tile would sit in the middle of the
-    memory that the tile leaves behind, and the next tile would need new memory.
-    """
-    query = matrices[0].query
-    totals = tuple(
-        {name: query.new_full((matrices[0].shape[1 - dim],), s.identity) for name, s in statistics.items()}
-        for dim in directions
-    )
-    for matrix in matrices:
-        for rows, columns in engine.tiles(matrix):
-            tile = matrix.tile(rows, columns)
-            for dim, total in zip(directions, totals, strict=True):
-                part = rows if dim == ROWS else columns
-                for name, statistic in statistics.items():
-                    total[name][part] = statistic.merge(total[name][part], statistic.of(tile, dim))
-    return totals
-
-
-def _backward(
-    ctx: Any, matrices: list[ScoreMatrix], flat: Sequence[Tensor], gradients: Sequence[Tensor], needed: Sequence[bool]
-) -> list[Tensor | None]:
-    totals = _named(flat, ctx.statistics, ctx.directions)
-    slopes = _named(gradients, ctx.statistics, ctx.directions)
-    found: list[Tensor | None] = []
-    flags = iter(needed)
-    for matrix in matrices:
-        operands = matrix.operands()
-        wanted = [name for name in operands if next(flags)]
-        sums = {name: torch.zeros_like(operands[name].tensor) for name in wanted}
-        for rows, columns in ctx.engine.tiles(matrix) if wanted else ():
-            pieces = {name: operand.take(rows, columns).detach() for name, operand in operands.items()}
-            leaves = [pieces[name].requires_grad_() for name in wanted]
-            with torch.enable_grad():
-                tile = matrix.tile(rows, columns, pieces)
-            force = torch.zeros_like(tile.logits)
-            for dim, total, slope in zip(ctx.directions, totals, slopes, strict=True):
-                part = rows if dim == ROWS else columns
-                for name, statistic in ctx.statistics.items():
-                    if statistic.differentiable:
-                        share = statistic.pull(tile, dim, total[name][part])
-                        force.addcmul_(share.detach(), slope[name][part].unsqueeze(dim))
-            for name, piece in zip(wanted, torch.autograd.grad(tile.logits, leaves, force), strict=True):
-                operands[name].give(sums[name], rows, columns, piece)
-        found += [sums.get(name) for name in operands]
-    return found
-
-
-def _backward_again(
-    ctx: Any, matrices: list[ScoreMatrix], _: Sequence[Tensor], gradients: Sequence[Tensor], needed: Sequence[bool]
-) -> list[Tensor | None]:
-    """Form gradients that can be differentiated again: recompute the totals densely, with history."""
-    tensors = [operand.tensor for matrix in matrices for operand in matrix.operands().values()]
-    wanted = [tensor for tensor, need in zip(tensors, needed, strict=True) if need]
-    outputs: list[Tensor] = []
-    slopes: list[Tensor] = []
-    totals = Dense()._totals(matrices, ctx.statistics, ctx.directions)  # noqa: SLF001 - engines are one family
-    for total, slope in zip(totals, _named(gradients, ctx.statistics, ctx.directions), strict=True):
-        for name, statistic in ctx.statistics.items():
-            if statistic.differentiable and total[name].requires_grad:
-                outputs.append(total[name])
-                slopes.append(slope[name])
-    supply = iter(torch.autograd.grad(outputs, wanted, slopes, create_graph=True, allow_unused=True))
-    return [next(supply) if need else None for need in needed]
+def _spots(matrix: ScoreMatrix, rows: int, columns: int, *, half: bool) -> Iterator[Spot]:
+    """The tiles of a matrix; of a mirrored one, those on and above the diagonal are enough."""
+    height, width = matrix.shape
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        for left in range(top if half else 0, width, columns):
+            right = min(left + columns, width)
+            fresh = max(left, min(bottom, right)) if half else left
+            yield Spot(slice(top, bottom), slice(left, right), slice(fresh, right))

@@ -174,6 +174,7 @@ def _hardest(
         positives=Nowhere(),
         out=Listed(values == float("-inf")),
         suspects=None,
+        mirrored=False,
     )
     objective = Softmax(options.label_smoothing)
     return contrast([matrix.positives_alone(), hardest], objective, engine=options.engine, reduction=reduction)

@@ -2,7 +2,6 @@
 
 # N queries, H hard negatives of each, D features
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import Unpack
@@ -14,7 +13,7 @@ from info_nce.losses.compose import check_pairs, guide_pairs, loss_of, pair_matr
 from info_nce.losses.face import Face
 from info_nce.losses.options import Options, Settings, Shared, Tensors, loss_function
 from info_nce.objectives import Softmax
-from info_nce.pairing import Cells, Partner, SameTag
+from info_nce.pairing import Cells, SameTag, Shifted
 from info_nce.precision import compute_dtype
 from info_nce.scores import ScoreMatrix
 from info_nce.temperature import logit_scale
@@ -102,7 +101,7 @@ def retrieval_info_nce(
 
 def _among(tensor: Tensor, scale: float | Tensor, options: Options) -> ScoreMatrix:
     """Rows against the other rows, as negatives; nothing meets itself or its duplicates."""
-    out: Cells = Partner(torch.arange(len(tensor), device=tensor.device))
+    out: Cells = Shifted(len(tensor), 0, tensor.device)
     if options.ids is not None:
         out = out | SameTag(options.ids, options.ids)
     return assemble(tensor, tensor, options.similarity, scale, out=out)

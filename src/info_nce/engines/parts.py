@@ -1,0 +1,180 @@
+"""A part of the score matrix while an engine works on it: its statistics, and the way back for their gradient."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import torch
+from torch import Tensor
+
+from info_nce.engines.base import Statistics, Totals
+from info_nce.engines.exponentials import EXCLUDED, Exponentials, Force, Term
+from info_nce.scores import Role, ScoreMatrix, Tile
+from info_nce.statistics import LogSumExp
+
+__all__ = ["Part", "Spot"]
+
+
+@dataclass(frozen=True)
+class Spot:
+    """Where a part lies.
+
+    `fresh` are the columns that count as columns, too: in a mirrored matrix, those that are not among the rows so far.
+    """
+
+    rows: slice
+    columns: slice
+    fresh: slice
+
+    @property
+    def stale(self) -> int:
+        """How many of the columns are not fresh."""
+        return self.fresh.start - self.columns.start
+
+
+class Part:
+    """The logits of a part and what becomes of them: first totals, unless they are known, then a gradient.
+
+    Args:
+        matrix: without history.
+        spot: where in the matrix.
+        statistics: of these; log-sum-exps share exponentials, which overwrite the logits.
+        dims: along rows, columns, or both.
+        wanted: names of the operands that get a gradient.
+        buffer: memory for the logits.
+        reach: no logit is farther from 0 than this.
+    """
+
+    def __init__(
+        self,
+        matrix: ScoreMatrix,
+        spot: Spot,
+        statistics: Statistics,
+        dims: Sequence[int],
+        wanted: Collection[str],
+        buffer: Tensor,
+        reach: float,
+    ) -> None:
+        self.matrix, self.spot, self.dims, self.wanted = matrix, spot, dims, wanted
+        similarity, logits, self.give = (_product if matrix.product else _general)(matrix, spot, wanted, buffer)
+        roles: dict[Role, dict[str, LogSumExp]] = {}
+        self.rest = {name: s for name, s in statistics.items() if not isinstance(s, LogSumExp)}
+        for name, statistic in statistics.items():
+            if isinstance(statistic, LogSumExp):
+                roles.setdefault(statistic.over, {})[name] = statistic
+        self.tile = matrix.judged(similarity, logits, spot.rows, spot.columns) if self.rest else None
+        # a limit belongs to a query, so that suspects differ by direction
+        ways = [dims] if matrix.suspects is None else [[dim] for dim in dims]
+        jobs = list(product(roles, ways))
+        self.exponentials: list[tuple[Sequence[int], dict[str, LogSumExp], Exponentials]] = []
+        for place, (role, way) in enumerate(jobs):
+            last = place == len(jobs) - 1 and not self.rest and similarity is logits
+            cells = logits if last else logits.clone()
+            self._exclude(similarity, cells, role, way[0])
+            powers = [statistic.power for statistic in roles[role].values()]
+            self.exponentials.append((way, roles[role], Exponentials(cells, powers, reach)))
+
+    def _exclude(self, similarity: Tensor, cells: Tensor, role: Role, dim: int) -> None:
+        """Overwrite the logits of the cells that do not play this role."""
+        matrix, rows, columns = self.matrix, self.spot.rows, self.spot.columns
+        if role == "positives":
+            mask = matrix.positives.mask(rows, columns)
+            cells.masked_fill_(torch.ones_like(cells, dtype=torch.bool) if mask is None else ~mask, float("-inf"))
+            return
+        if matrix.suspects is not None:
+            over = matrix.suspects.weights(similarity, rows, columns, dim)
+            matrix.positives.fill(over, rows, columns, 0.0)
+            cells.add_(over, alpha=EXCLUDED)
+        matrix.out.fill(cells, rows, columns, float("-inf"))
+        if role == "negatives":
+            matrix.positives.fill(cells, rows, columns, float("-inf"))
+
+    def totals(self) -> tuple[Totals, ...]:
+        """The statistics along each direction."""
+        found: tuple[Totals, ...] = tuple({} for _ in self.dims)
+        for way, statistics, exponentials in self.exponentials:
+            powers = {name: statistic.power for name, statistic in statistics.items()}
+            for dim, total in zip(way, exponentials.totals(way, powers), strict=True):
+                found[self.dims.index(dim)].update(total)
+        if self.tile is not None:
+            for dim, total in zip(self.dims, found, strict=True):
+                total.update({name: statistic.of(self.tile, dim) for name, statistic in self.rest.items()})
+        return found
+
+    def back(self, totals: Sequence[Totals], slopes: Sequence[Totals], sums: Totals) -> None:
+        """Add the operands' gradient, from all totals of this part's lines and what the loss changes by with them."""
+        forces = [
+            exponentials.force(
+                [
+                    Term(dim, statistic.power, totals[i][name], slopes[i][name])
+                    for dim in way
+                    for i in [self.dims.index(dim)]
+                    for name, statistic in statistics.items()
+                ]
+            )
+            for way, statistics, exponentials in self.exponentials
+        ]
+        if self.tile is not None:
+            forces.append(Force(self._pull(self.tile, totals, slopes)))
+        force = forces[0]
+        for other in forces[1:]:
+            force = Force(force.plain() + other.plain())
+        self.give(force, sums)
+
+    def _pull(self, tile: Tile, totals: Sequence[Totals], slopes: Sequence[Totals]) -> Tensor:
+        force = torch.zeros_like(tile.logits)
+        for dim, total, slope in zip(self.dims, totals, slopes, strict=True):
+            for name, statistic in self.rest.items():
+                if statistic.differentiable:
+                    force.addcmul_(statistic.pull(tile, dim, total[name]), slope[name].unsqueeze(dim))
+        return force
+
+
+Give = Callable[[Force, Totals], None]
+
+
+def _product(matrix: ScoreMatrix, spot: Spot, wanted: Collection[str], buffer: Tensor) -> tuple[Tensor, Tensor, Give]:
+    """One matrix product there, two back; none for what needs no gradient."""
+    rows, columns, fresh = spot.rows, spot.columns, spot.fresh
+    query, key = matrix.query[rows], matrix.key[columns]
+    shape = len(query), len(key)
+    similarity = torch.mm(query, key.mT, out=buffer[: shape[0] * shape[1]].view(shape))
+    logits = similarity
+    if matrix.offset is not None:
+        offset = matrix.offset[columns]
+        logits = similarity.add_(offset) if matrix.suspects is None else similarity + offset
+
+    def give(force: Force, sums: Totals) -> None:
+        cells, weight = force.cells, force.weight
+        if "query" in wanted:
+            found = cells @ key
+            sums["query"][rows] += found if weight is None else found.mul_(weight[:, None])
+        into = "query" if matrix.mirrored else "key"
+        if into in wanted and fresh.start < fresh.stop:
+            weighted = query if weight is None else query * weight[:, None]
+            sums[into][fresh].addmm_(cells[:, spot.stale :].mT, weighted)
+        if "offset" in wanted:
+            sums["offset"][columns] += cells.sum(0) if weight is None else weight @ cells
+
+    return similarity, logits, give
+
+
+def _general(matrix: ScoreMatrix, spot: Spot, wanted: Collection[str], _: Tensor) -> tuple[Tensor, Tensor, Give]:
+    """Whatever the similarity or the lists are: autograd inside the part."""
+    rows, columns = spot.rows, spot.columns
+    operands = matrix.operands()
+    pieces = {name: piece.detach() for name, piece in matrix.pieces(rows, columns).items()}
+    leaves = {name: pieces[name].requires_grad_() for name in operands if name in wanted}
+    with torch.enable_grad():
+        similarity = matrix.logits(pieces)
+        logits = similarity + pieces["offset"] if "offset" in pieces else similarity
+
+    def give(force: Force, sums: Totals) -> None:
+        found = torch.autograd.grad(logits, list(leaves.values()), force.plain())
+        for name, gradient in zip(leaves, found, strict=True):
+            operands[name].give(sums[name], rows, columns, gradient)
+
+    free = logits.detach()
+    if leaves and free.data_ptr() == logits.data_ptr():
+        free = free.clone()  # autograd may need what the similarity gave
+    return similarity.detach() if similarity is not logits else free, free, give
