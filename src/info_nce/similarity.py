@@ -3,6 +3,7 @@
 # N queries, M keys, D features
 
 from abc import abstractmethod
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -27,11 +28,54 @@ def unit(vectors: Float[Tensor, "... d"]) -> Float[Tensor, "... d"]:
     Dividing by the largest component first keeps tiny and huge vectors exact (a plain norm under- or overflows).
     A zero vector stays zero and passes its gradient on unchanged, so its similarity to everything is 0.
     """
+    if torch.compiler.is_compiling() or not vectors.is_floating_point():
+        return _unit(vectors)
+    direction: Tensor = _Unit.apply(vectors)  # type: ignore[no-untyped-call] # torch leaves `apply` untyped
+    return direction
+
+
+def _unit(vectors: Tensor) -> Tensor:
     largest = vectors.detach().abs().amax(-1, keepdim=True)
     scaled = vectors / torch.where(largest == 0, 1, largest)
     # The sum of squares is >= 1 but for a zero row, where 1 is put in *before* the root: its slope at 0 is infinite.
     square = scaled.square().sum(-1, keepdim=True)
     return scaled / torch.where(square == 0, 1, square).sqrt()
+
+
+class _Unit(torch.autograd.Function):
+    """The same with one tensor kept for backward instead of three, and half of the passes."""
+
+    @staticmethod
+    def forward(ctx: Any, vectors: Tensor) -> Tensor:
+        norm = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
+        low, high = torch.aminmax(norm)
+        # squares of anything between are exact enough; looking at numbers is free on the CPU only
+        plain = vectors.device.type == "cpu" and low.item() > 1e-15 and high.item() < 1e15
+        factors = [norm]
+        direction = vectors / norm
+        if not plain:
+            largest = vectors.abs().amax(-1, keepdim=True)
+            largest = torch.where(largest == 0, 1, largest)
+            direction = vectors / largest
+            norm = torch.linalg.vector_norm(direction, dim=-1, keepdim=True)
+            factors = [largest, torch.where(norm == 0, 1, norm)]
+            direction = direction.div_(factors[1])
+        ctx.save_for_backward(vectors, direction, *factors)
+        return direction
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> Tensor:
+        vectors, direction, *factors = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            with torch.enable_grad():
+                again = vectors.view_as(vectors)
+                (found,) = torch.autograd.grad(_unit(again), again, slope, create_graph=True)
+            return found
+        along = (direction * slope).sum(-1, keepdim=True)
+        found = torch.addcmul(slope, direction, along, value=-1)
+        for factor in factors:
+            found.div_(factor)
+        return found
 
 
 class Similarity(nn.Module):

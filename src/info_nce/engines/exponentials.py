@@ -6,19 +6,20 @@ cells: a cell is exponentiated and no more.
 
 # n rows and m columns of a tile; `dim` is ROWS or COLUMNS
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from info_nce.scores import ROWS
+from info_nce.engines.blocks import blocks
+from info_nce.scores import COLUMNS, ROWS
 
-__all__ = ["Exponentials", "Force", "Term"]
+__all__ = ["BURIED", "Exclusion", "Exponentials", "Force", "Term"]
 
-EXCLUDED = -1e30
-"""What is added to the logit of a cell that is left out: its exponential is 0, and no maximum above it is real."""
+BURIED = -1e30
+"""Added to the logit of a cell that is left out: no maximum below it is real. Not -inf, for 0 * inf is no number."""
 
 
 @dataclass(frozen=True)
@@ -43,40 +44,64 @@ class Term:
     slope: Tensor
 
 
-def _room(dtype: torch.dtype) -> float:
-    """How far from 0 logits may lie so that neither one exponential nor a sum of a million of them leaves the range."""
-    return -math.log(torch.finfo(dtype).tiny) - 16
+class Exclusion(Protocol):
+    """Which cells do not take part."""
+
+    def bury(self, logits: Tensor) -> None:
+        """Make their logits so low that no maximum is theirs."""
+
+    def erase(self, exponentials: Tensor) -> None:
+        """Set their exponentials to 0."""
 
 
-def _clear(dtype: torch.dtype) -> float:
-    """How far above a line's total the shift may lie, so that what is lost below the range is no part of it."""
-    return _room(dtype) + math.log(torch.finfo(dtype).eps)
+@dataclass(frozen=True)
+class _Range:
+    """How far exponents may lie from 0.
+
+    Far inside of what the type can hold: below, a processor's exp and its matrix product take a hundred times as long
+    (numbers below 1e-38 are worked out in steps), for cells that are no part of the sum's digits.
+    """
+
+    room: float
+    """Without a shift, no logit is farther from 0."""
+    floor: float
+    """Lower exponents are raised to this: with a million cells, still below the rounding of the largest."""
+    clear: float
+    """A shift that serves many lines may lie so far above the top of the lowest."""
+
+
+_RANGES = {torch.float32: _Range(40, -50, 20), torch.float64: _Range(600, -650, 600)}
 
 
 class Exponentials:
     """The cells of a tile as exp(logit - shift), for log-sum-exps of several powers in one or both directions.
 
     Args:
-        logits: (n, m), overwritten; -inf where a cell does not belong.
+        logits: (n, m), overwritten.
+        exclusion: the cells that do not take part.
         powers: of the log-sum-exps over these cells.
         reach: no logit is farther from 0 than this (infinity says nothing).
     """
 
-    def __init__(self, logits: Tensor, powers: Sequence[float], reach: float) -> None:
-        self.logits = logits
+    def __init__(self, logits: Tensor, exclusion: Exclusion, powers: Sequence[float], reach: float) -> None:
+        self.logits, self.exclusion = logits, exclusion
         self.power = max(1.0, *powers)
-        self.within = reach * self.power <= _room(logits.dtype)
+        self.range = _RANGES[logits.dtype]
+        self.within = reach * self.power <= self.range.room
         self.shifted: dict[int | None, tuple[Tensor, Tensor | None]] = {}
         """By direction, or under None for both: exp(logit - shift), and the shift."""
 
     def totals(self, dims: Sequence[int], powers: Mapping[str, float]) -> tuple[dict[str, Tensor], ...]:
         """The log-sum-exps along each direction: {name: (n) or (m)}."""
+        tops: list[Tensor | None] = [None for _ in dims]
         if self.within:
             self._exponentiate(None, self.logits, None)
         else:
+            self.exclusion.bury(self.logits)
             largest = [self.logits.amax(dim, keepdim=True) for dim in dims]
-            self._shift(dims, [top.masked_fill(top < EXCLUDED / 2, float("-inf")) for top in largest])
-        return tuple({name: self._log_sum(dim, power) for name, power in powers.items()} for dim in dims)
+            tops = [top.masked_fill(top < BURIED / 2, float("-inf")) for top in largest]
+            self._shift(dims, [top for top in tops if top is not None])
+        return tuple(self._log_sums(dim, powers, top) for dim, top in zip(dims, tops, strict=True))
 
     def force(self, terms: Sequence[Term]) -> Force:
         """The gradient of all logits, given every total; the logits are lost."""
@@ -92,10 +117,16 @@ class Exponentials:
         ]
         return parts[0] if len(parts) == 1 else Force(parts[0].plain() + parts[1].plain())
 
-    def _log_sum(self, dim: int, power: float) -> Tensor:
+    def _log_sums(self, dim: int, powers: Mapping[str, float], top: Tensor | None) -> dict[str, Tensor]:
         cells, shift = self.shifted[None if None in self.shifted else dim]
-        total = cells.sum(dim) if power == 1 else torch.linalg.vector_norm(cells, power, dim) ** power
-        return torch.log(total) if shift is None else torch.log(total) + power * shift.flatten()
+        found = {}
+        for name, power in powers.items():
+            total = torch.log(_sum(cells, power, dim))
+            if shift is not None:
+                total = total + power * shift.flatten()
+            # a line without cells: a floor would make something of them
+            found[name] = total if top is None else total.masked_fill(top.flatten() == float("-inf"), float("-inf"))
+        return found
 
     def _shift(self, dims: Sequence[int], tops: Sequence[Tensor]) -> None:
         """One exponential for both directions, where no line lies so low that it would be lost; else one for each."""
@@ -104,32 +135,58 @@ class Exponentials:
             self._exponentiate(None, self.logits, shifts[0])
             return
         real = torch.cat([top[top != float("-inf")] for top in tops])
-        if not len(real) or bool((real.max() - real.min()) * self.power <= _clear(self.logits.dtype)):
-            self._exponentiate(None, self.logits, real.max().reshape(1, 1) if len(real) else None)
+        if not len(real) or bool((real.max() - real.min()) * self.power <= self.range.clear):
+            self._exponentiate(None, self.logits, (real.max() if len(real) else real.new_zeros(())).reshape(1, 1))
             return
         for dim, shift in zip(dims, shifts, strict=True):
             self._exponentiate(dim, self.logits if dim == dims[-1] else self.logits.clone(), shift)
 
     def _exponentiate(self, dim: int | None, cells: Tensor, shift: Tensor | None) -> None:
-        self.shifted[dim] = (cells if shift is None else cells.sub_(shift)).exp_(), shift
+        for block in blocks(cells):
+            some = cells[block]
+            if shift is not None:
+                some.sub_(shift[block] if len(shift) > 1 else shift).clamp_(min=self.range.floor)
+            some.exp_()
+        self.exclusion.erase(cells)
+        self.shifted[dim] = cells, shift
+
+
+def _sum(cells: Tensor, power: float, dim: int) -> Tensor:
+    """The sum of cells ** power along a direction, without a second tile."""
+    if power == 1:
+        return cells.sum(dim)
+    parts = [cells[block].pow(power).sum(dim) for block in blocks(cells)]
+    return torch.cat(parts) if dim == ROWS else torch.stack(parts).sum(0)
 
 
 def _weighed(cells: Tensor, shift: Tensor | None, terms: Sequence[Term]) -> Force:
     """Sum of slope * power * exp(power * logit - total) over the terms, from exp(logit - shift)."""
-    factors: dict[float, Tensor] = {}
+    factors: dict[float, dict[int, Tensor]] = {}
     for term in terms:
-        power, total = term.power, term.total.unsqueeze(term.dim)
+        total = term.total.unsqueeze(term.dim)
         # exp(-inf) = 0 for a line without cells
         log_factor = -total.masked_fill(total == float("-inf"), float("inf"))
         if shift is not None:
-            log_factor = log_factor + power * shift
-        factor = term.slope.unsqueeze(term.dim) * power * torch.exp(log_factor)
-        factors[power] = factors[power] + factor if power in factors else factor
+            log_factor = log_factor + term.power * shift
+        factor = term.slope.unsqueeze(term.dim) * term.power * torch.exp(log_factor)
+        along = factors.setdefault(term.power, {})
+        along[term.dim] = along[term.dim] + factor if term.dim in along else factor
     lowest = min(factors)
-    if len(factors) == 1 and terms[0].dim == ROWS and len(terms) == 1:
-        return Force(cells if lowest == 1 else cells.pow_(lowest), factors[lowest].squeeze(1))
-    every: Tensor = factors.pop(lowest)
-    for power, factor in factors.items():
-        step = power - lowest
-        every = torch.addcmul(every, factor, cells if step == 1 else cells.pow(step))
-    return Force((cells if lowest == 1 else cells.pow_(lowest)).mul_(every))
+    if len(terms) == 1 and terms[0].dim == ROWS:
+        return Force(cells if lowest == 1 else cells.pow_(lowest), factors[lowest][ROWS].squeeze(1))
+    for block in blocks(cells):
+        some = cells[block]
+        every = _outer(factors[lowest], block)
+        for power, along in factors.items():
+            if power != lowest:
+                step = power - lowest
+                every = torch.addcmul(every, _outer(along, block), some if step == 1 else some.pow(step))
+        (some if lowest == 1 else some.pow_(lowest)).mul_(every)
+    return Force(cells)
+
+
+def _outer(along: Mapping[int, Tensor], block: slice) -> Tensor:
+    """Factors of rows (n, 1) and of columns (1, m), added up."""
+    if ROWS not in along:
+        return along[COLUMNS]
+    return along[ROWS][block] + along[COLUMNS] if COLUMNS in along else along[ROWS][block]

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from info_nce.engines.base import Statistics, Totals
-from info_nce.engines.exponentials import EXCLUDED, Exponentials, Force, Term
+from info_nce.engines.blocks import blocks
+from info_nce.engines.exponentials import BURIED, Exponentials, Force, Term
 from info_nce.scores import Role, ScoreMatrix, Tile
 from info_nce.statistics import LogSumExp
 
@@ -30,6 +31,49 @@ class Spot:
     def stale(self) -> int:
         """How many of the columns are not fresh."""
         return self.fresh.start - self.columns.start
+
+
+class _Excluded:
+    """The cells of a part that do not play a role."""
+
+    def __init__(self, matrix: ScoreMatrix, spot: Spot, similarity: Tensor, role: Role, dim: int) -> None:
+        self.matrix, self.spot, self.role = matrix, spot, role
+        self.suspects: list[tuple[slice, Tensor]] = []
+        if matrix.suspects is not None and role != "positives":
+            # now, for the similarity is about to be overwritten
+            self.suspects = [(block, self._over(similarity, block, dim)) for block in blocks(similarity)]
+
+    def _over(self, similarity: Tensor, block: slice, dim: int) -> Tensor:
+        """1 for a suspect, 0 for all others, in a few rows."""
+        matrix, rows, columns = self.matrix, self.spot.rows, self.spot.columns
+        some = slice(rows.start + block.start, rows.start + block.stop)
+        if matrix.suspects is None:
+            raise NotImplementedError  # asked of suspects only
+        over = matrix.suspects.weights(similarity[block], some, columns, dim)
+        matrix.positives.fill(over, some, columns, 0.0)
+        return over
+
+    def bury(self, logits: Tensor) -> None:
+        """Make their logits so low that no maximum is theirs."""
+        for block, over in self.suspects:
+            logits[block].add_(over, alpha=BURIED)
+        self._fill(logits, float("-inf"))
+
+    def erase(self, exponentials: Tensor) -> None:
+        """Set their exponentials to 0."""
+        for block, over in self.suspects:
+            exponentials[block].addcmul_(over, exponentials[block], value=-1)
+        self._fill(exponentials, 0.0)
+
+    def _fill(self, cells: Tensor, value: float) -> None:
+        matrix, rows, columns = self.matrix, self.spot.rows, self.spot.columns
+        if self.role == "positives":
+            mask = matrix.positives.mask(rows, columns)
+            cells.masked_fill_(torch.ones_like(cells, dtype=torch.bool) if mask is None else ~mask, value)
+            return
+        matrix.out.fill(cells, rows, columns, value)
+        if self.role == "negatives":
+            matrix.positives.fill(cells, rows, columns, value)
 
 
 class Part:
@@ -70,24 +114,9 @@ class Part:
         for place, (role, way) in enumerate(jobs):
             last = place == len(jobs) - 1 and not self.rest and similarity is logits
             cells = logits if last else logits.clone()
-            self._exclude(similarity, cells, role, way[0])
             powers = [statistic.power for statistic in roles[role].values()]
-            self.exponentials.append((way, roles[role], Exponentials(cells, powers, reach)))
-
-    def _exclude(self, similarity: Tensor, cells: Tensor, role: Role, dim: int) -> None:
-        """Overwrite the logits of the cells that do not play this role."""
-        matrix, rows, columns = self.matrix, self.spot.rows, self.spot.columns
-        if role == "positives":
-            mask = matrix.positives.mask(rows, columns)
-            cells.masked_fill_(torch.ones_like(cells, dtype=torch.bool) if mask is None else ~mask, float("-inf"))
-            return
-        if matrix.suspects is not None:
-            over = matrix.suspects.weights(similarity, rows, columns, dim)
-            matrix.positives.fill(over, rows, columns, 0.0)
-            cells.add_(over, alpha=EXCLUDED)
-        matrix.out.fill(cells, rows, columns, float("-inf"))
-        if role == "negatives":
-            matrix.positives.fill(cells, rows, columns, float("-inf"))
+            exclusion = _Excluded(matrix, spot, similarity, role, way[0])
+            self.exponentials.append((way, roles[role], Exponentials(cells, exclusion, powers, reach)))
 
     def totals(self) -> tuple[Totals, ...]:
         """The statistics along each direction."""

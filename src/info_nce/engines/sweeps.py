@@ -282,7 +282,7 @@ def _complete(plan: _Plan, tensors: Sequence[Tensor], flags: Sequence[bool]) -> 
             pulls = tuple({name: next(slopes) for name in side} for side in found[i])
             if wanted[i]:
                 part.back(found[i] * (2 if job.half else 1), pulls * (2 if job.half else 1), sums[i])
-        for place, leaf in zip(pushed, here, strict=True):
+        for place in pushed:
             if place is not None:
                 place[lines if place.dim() else ...] += next(slopes)
     gradients = [*_in_order(job, sums), *pushed]
