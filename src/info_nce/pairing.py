@@ -210,8 +210,9 @@ class SameTag(Cells):
     def _runs(self) -> tuple[Tensor, Tensor, Tensor]:
         """Keys in the order of their tags, and where in it each query's begin and how many they are."""
         tags, order = self.key.sort(stable=True)
-        first = torch.searchsorted(tags, self.query)
-        return order, first, torch.searchsorted(tags, self.query, right=True) - first
+        query = self.query.contiguous()
+        first = torch.searchsorted(tags, query)
+        return order, first, torch.searchsorted(tags, query, right=True) - first
 
     @cached_property
     def _few(self) -> bool:
@@ -233,7 +234,7 @@ class SameTag(Cells):
         tags, group = torch.unique(self.key, return_inverse=True)
         total = torch.zeros(len(tags) + 1, values.shape[1], dtype=values.dtype, device=values.device)
         total = total.index_add(0, group, values)  # the last line stays 0, for tags that no key carries
-        place = torch.searchsorted(tags, self.query)
+        place = torch.searchsorted(tags, self.query.contiguous())
         known = tags[place.clamp(max=len(tags) - 1)] == self.query
         return total[torch.where(known, place, len(tags))]
 

@@ -1,4 +1,4 @@
-"""Statistics that need no sweep: of one positive per query, and sums of inner products, which are inner products."""
+"""Statistics that need no sweep: counts, and sums of inner products, which are inner products with a sum."""
 
 from collections.abc import Sequence
 
@@ -51,34 +51,27 @@ class _Side:
             self.positives, self.out = self.positives.T, self.out.T
         # an offset belongs to a column, whatever the direction
         self.known = self.offset is None or dim != COLUMNS
-        self.one: Tensor | None = None
 
     def total(self, statistic: Statistic) -> Tensor | None:
         """The total of each line, or None if it takes a sweep."""
         if not self.known:
             return None
-        if statistic.over == "positives" and isinstance(self.positives, Partner):
-            return statistic.alone(self._positive())
         if isinstance(statistic, Count):
             counted = self._sums(statistic.over, torch.ones_like(self.key[:, :1]))
             return None if counted is None else counted[:, 0]
-        if isinstance(statistic, Sum):
+        one = statistic.over == "positives" and isinstance(self.positives, Partner)  # then the sweep has it at hand
+        if isinstance(statistic, Sum) and not one:
             return self._products(statistic)
         return None
-
-    def _positive(self) -> Tensor:
-        """The logit of each line's positive."""
-        if self.one is None and isinstance(self.positives, Partner):
-            self.one = (self.query * self.positives.of(self.key)).sum(-1)
-            if self.offset is not None:
-                self.one = self.one + self.positives.of(self.offset)
-        return self.one
 
     def _products(self, statistic: Sum) -> Tensor | None:
         key, query = self.key, self.query
         if self.offset is not None:
             key = torch.cat([key, self.offset[:, None]], 1)
             query = torch.cat([query, torch.ones_like(query[:, :1])], 1)
+        # of what many cells are left out, little may be left: the rounding of a large sum would show
+        if statistic.over != "positives" and not isinstance(self.out, (Nowhere, Partner)):
+            return None
         summed = self._sums(statistic.over, key)
         return None if summed is None else (query * summed).sum(-1)
 

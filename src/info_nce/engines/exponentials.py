@@ -6,11 +6,13 @@ cells: a cell is exponentiated and no more.
 
 # n rows and m columns of a tile; `dim` is ROWS or COLUMNS
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own name for it
 from torch import Tensor
 
 from info_nce.engines.blocks import blocks
@@ -65,7 +67,7 @@ class _Range:
     room: float
     """Without a shift, no logit is farther from 0."""
     floor: float
-    """Lower exponents are raised to this: with a million cells, still below the rounding of the largest."""
+    """Lower ones count as 0: a million such cells are still below the rounding of the largest."""
     clear: float
     """A shift that serves many lines may lie so far above the top of the lowest."""
 
@@ -108,6 +110,7 @@ class Exponentials:
         if not self.shifted and self.within:
             self._exponentiate(None, self.logits, None)
         elif not self.shifted:
+            self.exclusion.bury(self.logits)
             # a line's total is its largest logit and up to log(n) / power above: the highest power is the closest
             closest = {term.dim: term for term in sorted(terms, key=lambda term: term.power)}
             self._shift([*closest], [(t.total / t.power).unsqueeze(t.dim) for t in closest.values()])
@@ -144,9 +147,11 @@ class Exponentials:
     def _exponentiate(self, dim: int | None, cells: Tensor, shift: Tensor | None) -> None:
         for block in blocks(cells):
             some = cells[block]
-            if shift is not None:
-                some.sub_(shift[block] if len(shift) > 1 else shift).clamp_(min=self.range.floor)
-            some.exp_()
+            if shift is None:
+                some.exp_()
+            else:
+                some.sub_(shift[block] if len(shift) > 1 else shift).clamp_(min=self.range.floor).exp_()
+                F.threshold_(some, 1.001 * math.exp(self.range.floor), 0.0)
         self.exclusion.erase(cells)
         self.shifted[dim] = cells, shift
 

@@ -1,17 +1,18 @@
 """A part of the score matrix while an engine works on it: its statistics, and the way back for their gradient."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import torch
 from torch import Tensor
 
-from info_nce.engines.base import Statistics, Totals
+from info_nce.engines.base import Statistics, Totals, merged
 from info_nce.engines.blocks import blocks
 from info_nce.engines.exponentials import BURIED, Exponentials, Force, Term
-from info_nce.scores import Role, ScoreMatrix, Tile
-from info_nce.statistics import LogSumExp
+from info_nce.pairing import Partner, Shifted
+from info_nce.scores import COLUMNS, ROWS, Role, ScoreMatrix, Tile
+from info_nce.statistics import LogSumExp, Statistic
 
 __all__ = ["Part", "Spot"]
 
@@ -101,11 +102,22 @@ class Part:
     ) -> None:
         self.matrix, self.spot, self.dims, self.wanted = matrix, spot, dims, wanted
         similarity, logits, self.give = (_product if matrix.product else _general)(matrix, spot, wanted, buffer)
+        # one positive per line is read from the part, so that it cancels exactly where it is the only candidate
+        single = matrix.product and isinstance(matrix.positives, Shifted if COLUMNS in dims else Partner)
+        alone: dict[str, Statistic] = {}
         roles: dict[Role, dict[str, LogSumExp]] = {}
-        self.rest = {name: s for name, s in statistics.items() if not isinstance(s, LogSumExp)}
+        self.rest: dict[str, Statistic] = {}
         for name, statistic in statistics.items():
-            if isinstance(statistic, LogSumExp):
+            if single and statistic.over == "positives":
+                alone[name] = statistic
+            elif not isinstance(statistic, LogSumExp):
+                self.rest[name] = statistic
+            elif single and statistic.over == "candidates":
+                alone[name] = statistic
+                roles.setdefault("negatives", {})[name] = statistic
+            else:
                 roles.setdefault(statistic.over, {})[name] = statistic
+        self.alone = _Alone(matrix, spot, logits, alone) if alone else None
         self.tile = matrix.judged(similarity, logits, spot.rows, spot.columns) if self.rest else None
         # a limit belongs to a query, so that suspects differ by direction
         ways = [dims] if matrix.suspects is None else [[dim] for dim in dims]
@@ -125,6 +137,9 @@ class Part:
             powers = {name: statistic.power for name, statistic in statistics.items()}
             for dim, total in zip(way, exponentials.totals(way, powers), strict=True):
                 found[self.dims.index(dim)].update(total)
+        if self.alone is not None:
+            for i, dim in enumerate(self.dims):
+                found[i].update(merged(self.alone.statistics, found[i], self.alone.totals(dim)))
         if self.tile is not None:
             for dim, total in zip(self.dims, found, strict=True):
                 total.update({name: statistic.of(self.tile, dim) for name, statistic in self.rest.items()})
@@ -145,10 +160,13 @@ class Part:
         ]
         if self.tile is not None:
             forces.append(Force(self._pull(self.tile, totals, slopes)))
-        force = forces[0]
-        for other in forces[1:]:
-            force = Force(force.plain() + other.plain())
-        self.give(force, sums)
+        if forces:
+            force = forces[0]
+            for other in forces[1:]:
+                force = Force(force.plain() + other.plain())
+            self.give(force, sums)
+        if self.alone is not None:
+            self.alone.back(self.dims, totals, slopes, sums, self.wanted)
 
     def _pull(self, tile: Tile, totals: Sequence[Totals], slopes: Sequence[Totals]) -> Tensor:
         force = torch.zeros_like(tile.logits)
@@ -157,6 +175,62 @@ class Part:
                 if statistic.differentiable:
                     force.addcmul_(statistic.pull(tile, dim, total[name]), slope[name].unsqueeze(dim))
         return force
+
+
+class _Alone:
+    """The positives, one per query: read from the part, so that a lone candidate cancels exactly."""
+
+    def __init__(self, matrix: ScoreMatrix, spot: Spot, logits: Tensor, statistics: Statistics) -> None:
+        places = matrix.positives.listed(spot.rows, spot.columns)
+        if places is None:
+            raise NotImplementedError  # asked for partners only
+        self.matrix, self.spot, self.statistics, self.shape = matrix, spot, statistics, logits.shape
+        self.row, self.column = places
+        self.logit = logits[places]
+        # what a role that the positive does not play makes of it
+        row, column = self.row + spot.rows.start, self.column + spot.columns.start
+        self.absent = matrix.out.contains(row, column)
+
+    def totals(self, dim: int) -> Totals:
+        """The statistics of each line; of lines whose positive lies elsewhere, what changes nothing."""
+        line = self.row if dim == ROWS else self.column
+        found = {}
+        for name, statistic in self.statistics.items():
+            found[name] = self.logit.new_full((self.shape[1 - dim],), statistic.identity)
+            total = statistic.alone(self.logit)
+            out = statistic.over == "candidates"
+            found[name][line] = total.masked_fill(self.absent, statistic.identity) if out else total
+        return found
+
+    def back(
+        self,
+        dims: Sequence[int],
+        totals: Sequence[Totals],
+        slopes: Sequence[Totals],
+        sums: Totals,
+        wanted: Collection[str],
+    ) -> None:
+        """Add the operands' gradient: each cell's factor, times the other side."""
+        force = torch.zeros_like(self.logit)
+        tile = Tile(self.logit[:, None], None, (None, None))
+        for dim, total, slope in zip(dims, totals, slopes, strict=True):
+            line = self.row if dim == ROWS else self.column
+            for name, statistic in self.statistics.items():
+                if statistic.differentiable:
+                    pull = replace(statistic, over="candidates").pull(tile, ROWS, total[name][line])
+                    share = pull[:, 0] * slope[name][line]
+                    force += share.masked_fill(self.absent, 0) if statistic.over == "candidates" else share
+        row, column = self.row + self.spot.rows.start, self.column + self.spot.columns.start
+        matrix = self.matrix
+        if "query" in wanted:
+            sums["query"].index_add_(0, row, matrix.key[column] * force[:, None])
+        fresh = column >= self.spot.fresh.start
+        into = "query" if matrix.mirrored else "key"
+        if into in wanted:
+            weighted = matrix.query[row] * torch.where(fresh, force, 0)[:, None]
+            sums[into].index_add_(0, column, weighted)
+        if "offset" in wanted:
+            sums["offset"].index_add_(0, column, force)
 
 
 Give = Callable[[Force, Totals], None]

@@ -61,6 +61,7 @@ def retrieval_info_nce(
         ArgumentError: an option does not compose.
 
     Example:
+        >>> import torch
         >>> a = torch.eye(2)
         >>> round(retrieval_info_nce(a, a, temperature=0.5).item(), 5)  # log(1 + 3 exp(-2))
         0.34075
