@@ -18,6 +18,7 @@ from torch.testing import assert_close
 
 import info_nce
 from info_nce import functional
+from info_nce.checks import ArgumentError
 from info_nce.engines import Auto, Dense, Engine, Tiled
 from info_nce.losses import Face
 from info_nce.similarity import Bilinear, Cosine, DotProduct, NegativeSquaredDistance, Similarity
@@ -393,6 +394,22 @@ def test_a_parameter_as_temperature_is_trained_and_moves_with_the_module(engine:
     face(*batch).backward()
     assert temperature.grad is not None
     assert temperature.grad.abs() > 0
+
+
+def test_a_parameter_set_as_temperature_after_building_is_trained() -> None:
+    face = info_nce.InfoNCE(temperature=0.5)
+    first, second = nn.Parameter(torch.tensor(0.25)), nn.Parameter(torch.tensor(0.2))
+    for temperature in (first, second):  # the second takes the place of the first
+        face.temperature = temperature
+        assert list(face.parameters()) == [temperature]
+        q, k = pairs()
+        assert_close(face(q, k), f.info_nce(q, k, temperature=temperature.item()))
+        assert torch.autograd.grad(face(q, k), temperature)[0] != 0
+    face.temperature = 0.1  # a schedule moves it
+    assert list(face.parameters()) == [second]
+    assert_close(second.detach(), torch.tensor(0.1))
+    with pytest.raises(ArgumentError, match=r"learns a temperature of its own(.|\n)*learnable=False"):
+        info_nce.CLIPLoss().temperature = first
 
 
 def test_a_schedule_may_set_a_parameter_given_as_temperature() -> None:
