@@ -670,6 +670,17 @@ def test_a_face_compiles_without_a_graph_break(name: str) -> None:
     compiled_equals_plain(name, "eager")
 
 
+@pytest.mark.usefixtures("_compiler")
+def test_the_face_that_breaks_the_graph_computes_the_same_and_says_so() -> None:
+    face, batch = info_nce.Wav2Vec2Contrastive(distractors=3), EVERY["Wav2Vec2Contrastive"].batch()
+    expected = run(face, batch)
+    with pytest.raises(torch._dynamo.exc.TorchDynamoException):
+        run(torch.compile(face, backend="eager", fullgraph=True), batch)
+    torch._dynamo.reset()
+    assert_close(run(torch.compile(face, backend="eager"), batch), expected)
+    assert "fullgraph=True" in (type(face).__doc__ or "")
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of the compiler's own
 @pytest.mark.usefixtures("_compiler")
