@@ -187,8 +187,3 @@ def test_an_error_that_does_not_exist_is_noticed() -> None:
 def test_every_loss_announces_its_errors(name: str) -> None:
     everything = {function: kinds for found in ANNOUNCED.values() for function, kinds in found.items()}
     assert everything[name]
-
-
-@pytest.mark.parametrize("name", functional.__all__)
-def test_every_function_has_an_example(name: str) -> None:
-    assert ">>> " in (getattr(functional, name).__doc__ or "").partition("Example")[2]
