@@ -695,7 +695,7 @@ def test_contrast_refuses_what_it_would_otherwise_ignore() -> None:
 
 def test_options_are_checked_where_they_are_kept() -> None:
     refuses(ArgumentError, lambda: Options(margin=NAN), "margin")
-    refuses(DTypeError, lambda: Options(similarity="cosine"), "similarity")  # type: ignore[arg-type]
+    refuses(DTypeError, lambda: Options(similarity="cosine"), "similarity")  # type: ignore[arg-type]  # wrong on purpose
 
 
 # ---- the queue, Matryoshka, sequences

@@ -51,7 +51,7 @@ def least(loss: Callable[..., Tensor], *shapes: tuple[int, int]) -> tuple[Tensor
         torch.autograd.backward(value)
         return value
 
-    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    optimizer.step(closure)  # type: ignore[no-untyped-call]  # torch has no types for it
     with torch.no_grad():
         return loss(*leaves), [F.normalize(leaf) for leaf in leaves]
 

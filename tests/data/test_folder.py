@@ -26,7 +26,7 @@ def test_sub_folders_are_labels_and_the_split_is_fixed_and_even(tmp_path: Path) 
     assert splits.train.paths is not None
     assert all(
         path.startswith(splits.train.class_names[label])
-        for path, label in zip(splits.train.paths, splits.train.labels.tolist(), strict=True)  # type: ignore[union-attr]
+        for path, label in zip(splits.train.paths, splits.train.labels.tolist(), strict=True)  # type: ignore[union-attr]  # there are labels
     )
     assert load_splits(str(tmp_path), image_size=16).fingerprint() == splits.fingerprint()
 
@@ -220,7 +220,7 @@ def test_warnings_are_as_before_afterwards(tmp_path: Path) -> None:
 )
 def test_a_folder_without_enough_pictures_is_refused(tmp_path: Path, make: object, says: str) -> None:
     with pytest.raises(DataError, match=says):
-        load_folder(make(tmp_path), image_size=16)  # type: ignore[operator]
+        load_folder(make(tmp_path), image_size=16)  # type: ignore[operator]  # a parameter of the test
 
 
 def test_the_same_picture_many_times_is_one_picture(tmp_path: Path) -> None:
