@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 RUN ?= runs/demo
+WHAT ?= info_nce.*
 
-.PHONY: help demo test test-all check format clean
+.PHONY: help demo test test-all mutants check format clean
 
 help: ## say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +40,10 @@ test: $(VENV)/for-tests ## run every test that fits the everyday budget and this
 test-all: $(VENV)/for-tests ## the longer tests too
 	@$(BIN)/python -m pytest -n auto
 
+mutants: $(VENV)/for-tests ## which small changes of the core does no test notice? (takes hours; WHAT='info_nce.objectives.*': minutes)
+	@OMP_NUM_THREADS=1 $(BIN)/mutmut run '$(WHAT)'
+	@$(BIN)/mutmut results
+
 check: $(VENV)/for-tests ## lint and types; changes nothing
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -49,4 +54,4 @@ format: $(VENV)/for-tests ## format the code
 	@$(BIN)/ruff check --fix .
 
 clean: ## remove the environment and everything built; runs/ stays
-	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) mutants build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
