@@ -179,6 +179,13 @@ def optional_packages() -> set[str]:
     return {name for name, distributions in provided.items() if {d.lower() for d in distributions} & extras}
 
 
+def bare_exceptions(source: str) -> list[str]:
+    """The lines that except themselves from a tool and do not say why; that a call has no types says it already."""
+    marked = [line for line in source.splitlines() if re.search(r"# (ruff: )?(type: ignore|noqa)\b", line)]
+    reason = r"type: ignore\[no-untyped-call\]|(type: ignore\[[\w, -]+\]|noqa: [A-Z\d, ]+)(  # | - | \()\S"
+    return [line for line in marked if not re.search(reason, line)]
+
+
 def faces(sources: Mapping[str, str]) -> dict[str, ast.ClassDef]:
     """The classes that are faces, directly or through another face."""
     classes = {c.name: c for s in sources.values() for c in ast.walk(ast.parse(s)) if isinstance(c, ast.ClassDef)}
@@ -213,6 +220,12 @@ def test_a_module_imports_only_what_its_layer_may(name: str) -> None:
 @each_module
 def test_no_module_asserts_or_joins_a_process_group_or_reads_the_environment(name: str) -> None:
     assert refused_statements(MODULES[name]) == []
+
+
+@pytest.mark.parametrize("folder", ["src", "tests", "examples", "docs"])
+def test_every_exception_to_a_tool_says_why(folder: str) -> None:
+    files = {path.relative_to(ROOT): path.read_text(encoding="utf-8") for path in (ROOT / folder).rglob("*.py")}
+    assert {str(path): found for path, source in files.items() if (found := bare_exceptions(source))} == {}
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("objectives.")])
@@ -319,6 +332,14 @@ def test_a_bad_statement_is_refused(source: str) -> None:
 def test_a_word_that_is_not_the_objectives_is_noticed(source: str) -> None:
     assert words(source) & OTHERS_BUSINESS
     assert not words('"""No engine, no device."""\nranking = 1  # rank') & OTHERS_BUSINESS
+
+
+@pytest.mark.parametrize("mark", ["type" + ": ignore[arg-type]", "no" + "qa: S101"])
+def test_an_exception_without_a_reason_is_noticed(mark: str) -> None:
+    assert bare_exceptions(f"x = 1  # {mark}")
+    assert bare_exceptions(f"x = 1  # {mark.partition('[')[0].partition(': S')[0]} - whatever it is")
+    for reason in ("  # it is so", " - it is so", " (it is so)"):
+        assert not bare_exceptions(f"x = 1  # {mark}{reason}")
 
 
 @pytest.mark.parametrize(
