@@ -4,8 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 RUN ?= runs/demo
+PEERS ?= .cache/peers
+WHAT ?= info_nce.*
 
-.PHONY: help demo test test-all check format clean
+.PHONY: help demo test test-all mutants check format bench bench-full bench-peers clean
 
 help: ## say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +41,10 @@ test: $(VENV)/for-tests ## run every test that fits the everyday budget and this
 test-all: $(VENV)/for-tests ## the longer tests too
 	@$(BIN)/python -m pytest -n auto
 
+mutants: $(VENV)/for-tests ## which small changes of the core does no test notice? (takes hours; WHAT='info_nce.objectives.*': minutes)
+	@OMP_NUM_THREADS=1 $(BIN)/mutmut run '$(WHAT)'
+	@$(BIN)/mutmut results | grep -v ': not checked' || true
+
 check: $(VENV)/for-tests ## lint and types; changes nothing
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -48,5 +54,16 @@ format: $(VENV)/for-tests ## format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
+bench: $(VENV)/for-demo ## measure the losses beside the limit and other libraries: a look, about four minutes
+	@$(BIN)/python -m benchmarks --fresh --peers $(PEERS) --out runs/benchmarks/short.json; said=$$?; \
+	$(BIN)/python -m benchmarks.render runs/benchmarks/short.json --page runs/benchmarks/short.md; exit $$said
+
+bench-full: $(VENV)/for-demo ## everything, at most forty minutes (again to go on), and write docs/benchmarks.md
+	@$(BIN)/python -m benchmarks --full --peers $(PEERS) --out benchmarks/full.json; said=$$?; \
+	$(BIN)/python -m benchmarks.render benchmarks/full.json --page docs/benchmarks.md; exit $$said
+
+bench-peers: $(VENV)/for-demo ## install those libraries into .cache/peers: 6 GB, most of it another torch
+	@$(BIN)/python -m benchmarks.homes --peers $(PEERS)
+
 clean: ## remove the environment and everything built; runs/ stays
-	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) mutants build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

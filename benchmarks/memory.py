@@ -1,67 +1,45 @@
-"""How much memory does a loss take, forward and backward, dense and tiled?
+"""How much memory a process takes: its resident set now, and the most that it was."""
 
-    python benchmarks/memory.py                         # three faces at 4,096 and 16,384 rows
-    python benchmarks/memory.py --rows 65536 --engines tiled
-
-Each figure is a process of its own: the growth of its peak resident set over a warm-up on a tiny problem, so inputs and
-gradients are in it and the library is not. Rows are the rows of the score matrix; the width is 128.
-"""
-
-import argparse
-import json
+import ctypes
 import resource
-import subprocess
 import sys
-import time
+from contextlib import suppress
+from pathlib import Path
 
-FACES = ("InfoNCE", "SymmetricInfoNCE", "NTXent")
+__all__ = ["peak_bytes", "release", "reset_peak", "resident_bytes"]
 
-
-def measure(face: str, engine: str, rows: int, width: int) -> dict[str, float]:
-    """Run one case in this process."""
-    import torch  # noqa: PLC0415 - the parent process needs none of it
-
-    import info_nce  # noqa: PLC0415 - as above
-
-    def step(rows: int) -> None:
-        each = rows // 2 if face == "NTXent" else rows
-        query, key = (torch.randn(each, width, requires_grad=True) for _ in range(2))
-        loss = getattr(info_nce, face)(engine=getattr(info_nce.engines, engine)())
-        loss(query, key).backward()
-
-    step(64)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    start = time.perf_counter()
-    step(rows)
-    seconds = time.perf_counter() - start
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    return {"mebibytes": grown / 1024, "seconds": seconds}
+_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
-def main() -> None:
-    """Print one line per case."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, nargs="+", default=[4096, 16384])
-    parser.add_argument("--faces", nargs="+", default=FACES)
-    parser.add_argument("--engines", nargs="+", default=["dense", "tiled"])
-    parser.add_argument("--width", type=int, default=128)
-    parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
-    args = parser.parse_args()
-    if args.one:
-        face, engine, rows = args.one
-        print(json.dumps(measure(face, engine, int(rows), args.width)))
-        return
-    print(f"{'face':20}{'rows':>8}  " + "".join(f"{engine:>22}" for engine in args.engines))
-    for face in args.faces:
-        for rows in args.rows:
-            cells = []
-            for engine in args.engines:
-                case = [face, engine.capitalize(), str(rows)]
-                command = [sys.executable, __file__, "--width", str(args.width), "--one", *case]
-                found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)  # noqa: S603
-                cells.append(f"{found['mebibytes']:10.0f} MiB {found['seconds']:5.2f} s")
-            print(f"{face:20}{rows:>8}  " + "".join(f"{cell:>22}" for cell in cells))
+def resident_bytes() -> int:
+    """The resident set now; where the system does not say, the most that it was."""
+    return _status("VmRSS") or _most()
 
 
-if __name__ == "__main__":
-    main()
+def peak_bytes() -> int:
+    """The most that the resident set was since `reset_peak`; where that is not to be had, since the start."""
+    return _status("VmHWM") or _most()
+
+
+def reset_peak() -> None:
+    """Forget earlier peaks, where the system can."""
+    with suppress(OSError):
+        _CLEAR.write_text("5")
+
+
+def release() -> None:
+    """Give freed memory back, so that it does not hide what is taken next."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+def _status(field: str) -> int:
+    if not _STATUS.exists():
+        return 0
+    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(field))
+    return int(line.split()[1]) * 1024
+
+
+def _most() -> int:
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

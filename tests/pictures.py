@@ -18,9 +18,9 @@ def picture(seed: int, mode: str = "RGB", size: tuple[int, int] = (20, 20)) -> I
     return Image.fromarray(noise).convert(mode)
 
 
-def folder_of(root: Path, count: int = 20, *, mode: str = "RGB", classes: tuple[str, ...] = ()) -> Path:
+def folder_of(root: Path, count: int = 20, *, mode: str = "RGB", classes: tuple[str, ...] = (), first: int = 0) -> Path:
     """Fill a folder with pictures, in sub-folders where there are classes."""
-    for i in range(count):
+    for i in range(first, first + count):
         parent = root / classes[i % len(classes)] if classes else root
         parent.mkdir(parents=True, exist_ok=True)
         picture(i, mode).save(parent / f"{i:03}.png")

@@ -1,7 +1,10 @@
 """Who may import whom, as ARCHITECTURE.md says, and what no module of the package contains."""
 
 import ast
+import importlib.metadata
 import re
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -40,6 +43,8 @@ PUBLIC: dict[str, set[str]] = {
     "similarity": set(similarity.__all__),
 }
 """What the application may take from the core; "" is `info_nce` itself."""
+OTHERS_BUSINESS = {"device", "engine", "rank"}
+"""What an objective knows nothing of."""
 REFUSED = r"torch\.distributed\b|os\.(environb?|getenvb?)\b"
 
 Imports = Iterator[tuple[str, set[str]]]
@@ -129,6 +134,58 @@ def refused_statements(source: str) -> list[str]:
     return found
 
 
+def words(source: str) -> set[str]:
+    """Every word of every name in the code; not those of docstrings and comments."""
+    names = {
+        value
+        for node in ast.walk(ast.parse(source))
+        for field, value in ast.iter_fields(node)
+        if field in {"id", "attr", "arg", "name", "asname", "module"} and isinstance(value, str)
+    }
+    return {word.rstrip("s") for name in names for word in re.split(r"[\W_]+", name.lower())}
+
+
+def doings(source: str) -> list[str]:
+    """What a module does when it is imported, beyond importing, naming and defining."""
+    found = []
+    for node in ast.parse(source).body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        parts = [part for target in targets for part in (target.elts if isinstance(target, ast.Tuple) else [target])]
+        names = isinstance(node, (ast.Assign, ast.AnnAssign)) and all(isinstance(p, ast.Name) for p in parts)
+        text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        types = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        defines = isinstance(node, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef))
+        if not (names or text or types or defines):
+            found.append(ast.unparse(node))
+    return found
+
+
+def loaded_by(statement: str) -> set[str]:
+    """The packages that a statement loads in a fresh process, beside those that the dependencies load themselves."""
+    code = (
+        f"import sys, torch, numpy, jaxtyping; known = set(sys.modules); {statement}; print(*set(sys.modules) - known)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    return {name.partition(".")[0] for name in done.stdout.split()}
+
+
+def optional_packages() -> set[str]:
+    """What the extras install, by the names that are imported."""
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    extras = set(
+        re.findall(r'"([\w-]+)[><=]', project.partition("[project.optional-dependencies]")[2].partition("\n[")[0])
+    )
+    provided = importlib.metadata.packages_distributions()
+    return {name for name, distributions in provided.items() if {d.lower() for d in distributions} & extras}
+
+
+def bare_exceptions(source: str) -> list[str]:
+    """The lines that except themselves from a tool and do not say why; that a call has no types says it already."""
+    marked = [line for line in source.splitlines() if re.search(r"# (ruff: )?(type: ignore|noqa)\b", line)]
+    reason = r"type: ignore\[no-untyped-call\]|(type: ignore\[[\w, -]+\]|noqa: [A-Z\d, ]+)(  # | - | \()\S"
+    return [line for line in marked if not re.search(reason, line)]
+
+
 def faces(sources: Mapping[str, str]) -> dict[str, ast.ClassDef]:
     """The classes that are faces, directly or through another face."""
     classes = {c.name: c for s in sources.values() for c in ast.walk(ast.parse(s)) if isinstance(c, ast.ClassDef)}
@@ -163,6 +220,29 @@ def test_a_module_imports_only_what_its_layer_may(name: str) -> None:
 @each_module
 def test_no_module_asserts_or_joins_a_process_group_or_reads_the_environment(name: str) -> None:
     assert refused_statements(MODULES[name]) == []
+
+
+@pytest.mark.parametrize("folder", ["src", "tests", "examples", "docs"])
+def test_every_exception_to_a_tool_says_why(folder: str) -> None:
+    files = {path.relative_to(ROOT): path.read_text(encoding="utf-8") for path in (ROOT / folder).rglob("*.py")}
+    assert {str(path): found for path, source in files.items() if (found := bare_exceptions(source))} == {}
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("objectives.")])
+def test_an_objective_knows_no_engine_no_device_and_no_rank(name: str) -> None:
+    assert words(MODULES[name]) & OTHERS_BUSINESS == set()
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name.partition(".")[0] in {"", *CORE}])
+def test_a_module_of_the_core_only_defines_when_it_is_imported(name: str) -> None:
+    assert doings(MODULES[name]) == []
+
+
+def test_importing_the_package_loads_nothing_optional() -> None:
+    optional = optional_packages()
+    assert {"kornia", "sklearn", "accelerate", "tyro", "rich", "matplotlib", "PIL"} <= optional
+    assert loaded_by("import info_nce, info_nce.losses") & optional == set()
+    assert loaded_by("import info_nce, PIL") & optional == {"PIL"}
 
 
 @each_module
@@ -236,6 +316,47 @@ def test_a_bad_import_is_refused(case: str) -> None:
 )
 def test_a_bad_statement_is_refused(source: str) -> None:
     assert refused_statements(source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "x.to(device)",
+        "def f(engines): ...",
+        "from info_nce.engines import Dense",
+        "per_rank = 1",
+        "f(rank=0)",
+        "x.device_type",
+    ],
+)
+def test_a_word_that_is_not_the_objectives_is_noticed(source: str) -> None:
+    assert words(source) & OTHERS_BUSINESS
+    assert not words('"""No engine, no device."""\nranking = 1  # rank') & OTHERS_BUSINESS
+
+
+@pytest.mark.parametrize("mark", ["type" + ": ignore[arg-type]", "no" + "qa: S101"])
+def test_an_exception_without_a_reason_is_noticed(mark: str) -> None:
+    assert bare_exceptions(f"x = 1  # {mark}")
+    assert bare_exceptions(f"x = 1  # {mark.partition('[')[0].partition(': S')[0]} - whatever it is")
+    for reason in ("  # it is so", " - it is so", " (it is so)"):
+        assert not bare_exceptions(f"x = 1  # {mark}{reason}")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "torch.set_num_threads(1)",
+        "torch.backends.cuda.matmul.allow_tf32 = True",
+        "CACHE['key'] = 1",
+        "for name in names: register(name)",
+        "try:\n    import triton\nexcept ImportError: ...",
+        "if torch.cuda.is_available():\n    import triton",
+        "COUNT += 1",
+    ],
+)
+def test_what_a_module_does_when_imported_is_noticed(source: str) -> None:
+    assert doings(source)
+    assert not doings('"""Text."""\nimport a\nX: int = 1\nY = Z = f()\nif TYPE_CHECKING:\n    import b\nclass C: ...')
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,42 @@ def test_a_tensor_that_is_no_temperature_is_refused_everywhere(name: str, case: 
     )
 
 
+EXTREMES: dict[str, tuple[Any, str]] = {
+    "1 / it is infinite": (1e-320, "too extreme"),
+    "the square of 1 / it is infinite": (1e-20, "too extreme"),
+    "its square is infinite": (1e20, "too extreme"),
+    "no float": (10**400, "out of range"),
+    "no float, and too long to be shown": (10**5000, "out of range"),
+    "no float, and negative": (-(10**400), "out of range"),
+    "a tensor of infinity": (torch.tensor(INF), "too extreme"),
+    "a tensor whose inverse is infinite": (torch.tensor(1e-40), "too extreme"),
+    "a double whose inverse is infinite": (torch.tensor(1e-320, dtype=torch.float64), "too extreme"),
+    "one of many is infinite": (torch.tensor([1.0] * (N - 1) + [INF]), "too extreme"),
+}
+
+
+@pytest.mark.parametrize("case", EXTREMES)
+@pytest.mark.parametrize("engine", [None, *ENGINES], ids=str)
+def test_a_temperature_that_overflows_is_refused(case: str, engine: Engine | None) -> None:
+    value, words = EXTREMES[case]
+    refuses(ArgumentError, lambda: f.info_nce(q, k, temperature=value, engine=engine), "temperature", words)
+    refuses(ArgumentError, lambda: info_nce.InfoNCE(temperature=value), "temperature", words)
+    if not isinstance(value, Tensor) or value.numel() == 1:
+        refuses(ArgumentError, lambda: info_nce.InfoNCE(temperature=value, learnable=True), "temperature")
+
+
+@pytest.mark.parametrize("temperature", [1e-19, 1e19])
+@pytest.mark.parametrize("kind", [float, torch.tensor])
+def test_the_most_extreme_temperatures_have_finite_losses_and_gradients(temperature: float, kind: Any) -> None:
+    inputs = [q.clone().requires_grad_(), k.clone().requires_grad_()]
+    given = kind(temperature)
+    if kind is not float:
+        inputs.append(given.requires_grad_())
+    loss = f.info_nce(*inputs[:2], temperature=given)
+    assert all(x.isfinite().all() for x in (loss, *torch.autograd.grad(loss, inputs)))
+    assert f.info_nce(q.double(), k.double(), temperature=temperature * temperature).isfinite()
+
+
 def test_a_row_vector_of_temperatures_is_named_as_the_mistake_it_is() -> None:
     refuses(ShapeError, lambda: f.info_nce(q, k, temperature=torch.ones(1, N)), "row vector")
 
@@ -423,6 +459,7 @@ def test_ids_that_are_not_one_integer_per_item_are_refused(name: str) -> None:
     refuses(DTypeError, lambda: call(name, ids=torch.zeros(N)), "ids", "integers")
     refuses(DTypeError, lambda: call(name, ids=torch.zeros(N, dtype=torch.complex64)), "ids")
     refuses(ShapeError, lambda: call(name, ids=torch.zeros(N - 1, dtype=torch.long)), f"ids ({N},)")
+    refuses(DTypeError, lambda: call(name, ids=torch.zeros(N, dtype=torch.bool)), "ids", "mask", "ids.long()")
     refuses(ShapeError, lambda: call(name, ids=torch.zeros(N, 1, dtype=torch.long)), "ids (6, 1)")
     refuses(ShapeError, lambda: call(name, ids=torch.zeros((), dtype=torch.long)), "ids ()")
     refuses(DeviceError, lambda: call(name, ids=torch.zeros(N, dtype=torch.long, device="meta")), "ids", "meta")
@@ -437,6 +474,8 @@ def test_ids_of_explicit_negatives_are_checked_too() -> None:
     refuses(ShapeError, lambda: f.info_nce(q, k, keys, ids=ids[:3], negative_ids=three), "ids (6,)")
     refuses(ShapeError, lambda: f.info_nce(q, k, own, ids=ids, negative_ids=three, **paired), "negative_ids (6, 3)")
     refuses(ShapeError, lambda: f.moco(q, k, keys, ids=ids, queue_ids=ids), "(3,)")
+    refuses(DTypeError, lambda: f.info_nce(q, k, keys, ids=ids, negative_ids=three.bool()), "negative_ids.long()")
+    refuses(DTypeError, lambda: f.sup_con(q, torch.ones(N, dtype=torch.bool)), "labels.long()")
 
 
 @pytest.mark.parametrize(
@@ -656,7 +695,7 @@ def test_contrast_refuses_what_it_would_otherwise_ignore() -> None:
 
 def test_options_are_checked_where_they_are_kept() -> None:
     refuses(ArgumentError, lambda: Options(margin=NAN), "margin")
-    refuses(DTypeError, lambda: Options(similarity="cosine"), "similarity")  # type: ignore[arg-type]
+    refuses(DTypeError, lambda: Options(similarity="cosine"), "similarity")  # type: ignore[arg-type]  # wrong on purpose
 
 
 # ---- the queue, Matryoshka, sequences
@@ -701,6 +740,9 @@ def test_matryoshka_refuses_what_it_cannot_cut() -> None:
     for widths in ((), (0,), (2.0,), (True,), ("2",), 4, None):
         refuses(ArgumentError, lambda w=widths: nested(info_nce.InfoNCE(), w), "widths")
     refuses(ArgumentError, lambda: nested(info_nce.InfoNCE(), (2, 4), (1.0,)), "1 weights, 2 widths")
+    for weights in ((0, 0), (0.0, -1.0), (NAN, 1.0), (1.0, INF)):
+        refuses(ArgumentError, lambda w=weights: nested(info_nce.InfoNCE(), (2, 4), w), "weight")
+    nested(info_nce.InfoNCE(), (2, 4), (0, 1))
     refuses(ArgumentError, lambda: nested(info_nce.CPC(2, 2), (2,)), "CPC")
     refuses(ArgumentError, lambda: nested(info_nce.InfoNCE(similarity=Bilinear(4)), (2,)), "Bilinear")
     refuses(ArgumentError, lambda: nested(info_nce.NCE(), (2,)), "NCE")
@@ -778,6 +820,7 @@ def test_nce_refuses_densities_of_other_samples() -> None:
     refuses(ShapeError, lambda: f.nce(data, noise, data, noise[:, 1:]), "noise_log_density (6, 2)")
     refuses(ShapeError, lambda: f.nce(data, noise[1:], data, noise[1:]), "noise_scores (5, 3)")
     refuses(ArgumentError, lambda: f.nce(data, noise, data, noise, 4), "num_noise=4")
+    refuses(ArgumentError, lambda: f.nce(data, noise[:, :1], data, noise[:, :1], True), "num_noise=True")
 
 
 # ---- layouts of views

@@ -28,10 +28,10 @@ def evaluated(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Put a short evaluation in place of the real one, which has its own tests, and note its calls."""
     calls: list[str] = []
     evaluation, report = ModuleType("info_nce.evaluation"), ModuleType("info_nce.report")
-    evaluation.evaluate_run = lambda run: calls.append(f"evaluate {run.path.name}")  # type: ignore[attr-defined]
-    evaluation.show = lambda _result, console: console.print("THE TABLE")  # type: ignore[attr-defined]
-    evaluation.search = lambda run, image, top: f"search {run.path.name} {image.name} {top}"  # type: ignore[attr-defined]
-    report.write_report = lambda run: run.path / "report.html"  # type: ignore[attr-defined]
+    evaluation.evaluate_run = lambda run: calls.append(f"evaluate {run.path.name}")  # type: ignore[attr-defined]  # a stand-in module
+    evaluation.show = lambda _result, console: console.print("THE TABLE")  # type: ignore[attr-defined]  # a stand-in module
+    evaluation.search = lambda run, image, top: f"search {run.path.name} {image.name} {top}"  # type: ignore[attr-defined]  # a stand-in module
+    report.write_report = lambda run: run.path / "report.html"  # type: ignore[attr-defined]  # a stand-in module
     monkeypatch.setitem(sys.modules, "info_nce.evaluation", evaluation)
     monkeypatch.setitem(sys.modules, "info_nce.report", report)
     return calls
@@ -163,7 +163,7 @@ def test_a_missing_extra_is_named_with_the_line_that_installs_it(
     def without_tyro(name: str, *args: object, **kwargs: object) -> object:
         if name == "tyro":
             raise ModuleNotFoundError("No module named 'tyro'", name="tyro")
-        return real(name, *args, **kwargs)  # type: ignore[arg-type]
+        return real(name, *args, **kwargs)  # type: ignore[arg-type]  # passed on as they came
 
     monkeypatch.delitem(sys.modules, "info_nce.commands")
     monkeypatch.setattr(builtins, "__import__", without_tyro)

@@ -51,7 +51,7 @@ def least(loss: Callable[..., Tensor], *shapes: tuple[int, int]) -> tuple[Tensor
         torch.autograd.backward(value)
         return value
 
-    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    optimizer.step(closure)  # type: ignore[no-untyped-call]  # torch has no types for it
     with torch.no_grad():
         return loss(*leaves), [F.normalize(leaf) for leaf in leaves]
 
@@ -416,6 +416,34 @@ def test_gradient_of_the_debiased_loss_at_its_floor_leaves_the_negatives_alone(b
     close(found[:, :1], -count * g / (positive + count * g))
     with pytest.raises(AssertionError):
         assert_close(on_logits(Debiased(0.0, beta), logits, floor, engine), found)
+
+
+@every_engine
+@pytest.mark.parametrize("beta", [0.0, 1.0])
+def test_the_debiased_loss_of_a_single_negative(beta: float, engine: Engine) -> None:
+    """One negative alone has all the weight, whatever beta is."""
+    prior, logits = 0.1, torch.tensor([[0.3, 0.8], [1.0, -0.2]], dtype=torch.float64)
+    first = Listed(torch.tensor([[True, False]] * 2))
+    given, settings = {"floor": number(-9.0)}, {"reduction": "none", "engine": engine}
+    found = contrast(given_logits(logits, first), Debiased(prior, beta), given=given, **settings)  # type: ignore[arg-type]  # settings by name
+    positive, negative = torch.exp(logits).unbind(1)
+    close(found, torch.log1p((negative - prior * positive) / (1 - prior) / positive))
+
+
+@every_engine
+def test_where_debiasing_leaves_exactly_nothing_the_floor_holds_and_the_gradient_is_a_number(engine: Engine) -> None:
+    prior, floor = 0.25, -3.0
+    logits = torch.tensor([[0.0, math.log(prior)]], dtype=torch.float64)
+    found = on_logits(Debiased(prior), logits, floor, engine)
+    close(found, torch.tensor([[-math.exp(floor) / (1 + math.exp(floor)), 0.0]], dtype=torch.float64))
+
+
+@every_engine
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_row_without_a_positive_pays_nothing(inside: bool, engine: Engine) -> None:
+    found = f.sup_con(Q[:3], torch.tensor([0, 0, 1]), reduction="none", inside=inside, engine=engine)
+    assert (found > 0).tolist() == [True, True, False]
+    assert found[2] == 0
 
 
 @every_engine

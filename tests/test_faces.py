@@ -18,6 +18,7 @@ from torch.testing import assert_close
 
 import info_nce
 from info_nce import functional
+from info_nce.checks import ArgumentError
 from info_nce.engines import Auto, Dense, Engine, Tiled
 from info_nce.losses import Face
 from info_nce.similarity import Bilinear, Cosine, DotProduct, NegativeSquaredDistance, Similarity
@@ -395,6 +396,22 @@ def test_a_parameter_as_temperature_is_trained_and_moves_with_the_module(engine:
     assert temperature.grad.abs() > 0
 
 
+def test_a_parameter_set_as_temperature_after_building_is_trained() -> None:
+    face = info_nce.InfoNCE(temperature=0.5)
+    first, second = nn.Parameter(torch.tensor(0.25)), nn.Parameter(torch.tensor(0.2))
+    for temperature in (first, second):  # the second takes the place of the first
+        face.temperature = temperature
+        assert list(face.parameters()) == [temperature]
+        q, k = pairs()
+        assert_close(face(q, k), f.info_nce(q, k, temperature=temperature.item()))
+        assert torch.autograd.grad(face(q, k), temperature)[0] != 0
+    face.temperature = 0.1  # a schedule moves it
+    assert list(face.parameters()) == [second]
+    assert_close(second.detach(), torch.tensor(0.1))
+    with pytest.raises(ArgumentError, match=r"learns a temperature of its own(.|\n)*learnable=False"):
+        info_nce.CLIPLoss().temperature = first
+
+
 def test_a_schedule_may_set_a_parameter_given_as_temperature() -> None:
     temperature = nn.Parameter(torch.tensor(0.2))
     face = info_nce.InfoNCE(temperature)
@@ -651,6 +668,17 @@ def compiled_equals_plain(name: str, backend: str) -> None:
 @pytest.mark.parametrize("name", COMPILED)
 def test_a_face_compiles_without_a_graph_break(name: str) -> None:
     compiled_equals_plain(name, "eager")
+
+
+@pytest.mark.usefixtures("_compiler")
+def test_the_face_that_breaks_the_graph_computes_the_same_and_says_so() -> None:
+    face, batch = info_nce.Wav2Vec2Contrastive(distractors=3), EVERY["Wav2Vec2Contrastive"].batch()
+    expected = run(face, batch)
+    with pytest.raises(torch._dynamo.exc.TorchDynamoException):
+        run(torch.compile(face, backend="eager", fullgraph=True), batch)
+    torch._dynamo.reset()
+    assert_close(run(torch.compile(face, backend="eager"), batch), expected)
+    assert "fullgraph=True" in (type(face).__doc__ or "")
 
 
 @pytest.mark.slow

@@ -24,11 +24,11 @@ BYTES = 4
 CELLS = SIDE * SIDE * BYTES
 
 
-class Largest(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Largest(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch has no types for it
     """The bytes of the largest storage that any operation returned, and which operation that was."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # torch has no types for it
         self.bytes, self.operation = 0, ""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

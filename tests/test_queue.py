@@ -187,7 +187,7 @@ def test_a_loss_has_no_gradient_into_queue_or_key() -> None:
     queue.enqueue(torch.randn(6, 4))
     query, key, tensor = (torch.randn(5, 4, requires_grad=True) for _ in range(3))
     total = f.moco(query, key, queue) + f.moco(query, key, tensor)
-    total.backward()  # type: ignore[no-untyped-call]
+    total.backward()  # type: ignore[no-untyped-call]  # torch has no types for it
     assert query.grad is not None
     assert query.grad.abs().max() > 0
     assert key.grad is None

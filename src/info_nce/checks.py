@@ -144,6 +144,14 @@ def check_ids(name: str, ids: object, shape: tuple[int, ...], device: torch.devi
             expected=f"an integer tensor of shape {shape}",
             hint="torch.tensor([...]) with one integer per item; equal integers mean the same item",
         )
+    if ids.dtype == torch.bool:
+        fail(
+            DTypeError,
+            f"{name} must be a tensor of integers: true and false look like a mask, not like tags.",
+            got=f"{name} of dtype {ids.dtype}",
+            expected=f"an integer tensor of shape {shape}",
+            hint=f"{name}.long(), if there are really but two of them",
+        )
     if tuple(ids.shape) != shape:
         fail(
             ShapeError,
@@ -188,7 +196,10 @@ def check_number(
     """Refuse a setting outside the interval in which its formula means something; NaN and infinity never are inside."""
     if not isinstance(value, Real) or isinstance(value, bool):
         fail(DTypeError, f"{name} must be a number.", got=f"{name}={value!r}", expected="an int or a float", hint=hint)
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # an integer beyond the largest float, too long to be shown
+        number = value = float("-inf") if value < 0 else float("inf")
     low_ok = low < number if low_open else low <= number
     high_ok = number < high if high_open else number <= high
     if not (low_ok and high_ok and math.isfinite(number)):

@@ -119,10 +119,10 @@ class Search:
     top: int = 10
     debug: bool = False
 
-    def do(self, console: Console, words: Sequence[str]) -> int:  # noqa: ARG002
+    def do(self, console: Console, words: Sequence[str]) -> int:  # noqa: ARG002 (one signature for all commands)
         """Search and say where the picture of the result is."""
         run = load_run(self.run)
-        from info_nce.evaluation import search  # noqa: PLC0415
+        from info_nce.evaluation import search  # noqa: PLC0415 (a command loads only what it needs)
 
         console.print(search(run, self.image, self.top))
         return 0
@@ -140,10 +140,10 @@ class Report:
     run: RunFolder
     debug: bool = False
 
-    def do(self, console: Console, words: Sequence[str]) -> int:  # noqa: ARG002
+    def do(self, console: Console, words: Sequence[str]) -> int:  # noqa: ARG002 (one signature for all commands)
         """Write it and say where it is."""
         run = load_run(self.run)
-        from info_nce.report import write_report  # noqa: PLC0415
+        from info_nce.report import write_report  # noqa: PLC0415 (a command loads only what it needs)
 
         with console.status("drawing the report"):
             page = write_report(run)
@@ -157,9 +157,9 @@ class Data:
 
     debug: bool = False
 
-    def do(self, console: Console, words: Sequence[str]) -> int:  # noqa: ARG002
+    def do(self, console: Console, words: Sequence[str]) -> int:  # noqa: ARG002 (one signature for all commands)
         """Show the list; nothing is fetched for it."""
-        from info_nce.data.catalogue import CATALOGUE  # noqa: PLC0415
+        from info_nce.data.catalogue import CATALOGUE  # noqa: PLC0415 (a command loads only what it needs)
 
         for name, facts in CATALOGUE.items():
             table = Table("", name, show_lines=False, title_justify="left")

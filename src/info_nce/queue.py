@@ -57,7 +57,7 @@ class KeyQueue(nn.Module):
         self.register_buffer("ids_", torch.full((size,), NO_ID))
         self.register_buffer("progress", torch.zeros(2, dtype=torch.int64))
         self._place, self._filled = 0, 0
-        self.register_load_state_dict_post_hook(self._restore)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_post_hook(self._restore)  # type: ignore[no-untyped-call]  # torch has no types for it
 
     @staticmethod
     def _restore(queue: nn.Module, _: Any) -> None:
@@ -129,7 +129,7 @@ class KeyQueue(nn.Module):
 
 def _follow(momentum: float, slow: Any, fast: Any, count: Any) -> None:
     """Torch's moving average, made anew at each call, since the function that it makes cannot be pickled."""
-    get_ema_multi_avg_fn(momentum)(slow, fast, count)  # type: ignore[no-untyped-call]
+    get_ema_multi_avg_fn(momentum)(slow, fast, count)  # type: ignore[no-untyped-call]  # torch has no types for it
 
 
 class MomentumEncoder(AveragedModel):

@@ -89,7 +89,7 @@ class Similarity(nn.Module):
     """The smallest value that the measure can take, if it has one."""
 
     @abstractmethod
-    def forward(self, query: Float[Tensor, "n d"], key: Float[Tensor, "m d"]) -> Float[Tensor, "n m"]:
+    def forward(self, query: Float[Tensor, "n d"], key: Float[Tensor, "m e"]) -> Float[Tensor, "n m"]:
         """Compare every query with every key."""
 
 
@@ -105,7 +105,7 @@ class InnerProduct(Similarity):
     ) -> tuple[Float[Tensor, "... n e"], Float[Tensor, "... m e"]]:
         """Prepare both sides; costs O(N + M), never O(N M)."""
 
-    def forward(self, query: Float[Tensor, "n d"], key: Float[Tensor, "m d"]) -> Float[Tensor, "n m"]:
+    def forward(self, query: Float[Tensor, "n d"], key: Float[Tensor, "m e"]) -> Float[Tensor, "n m"]:
         """Compare every query with every key."""
         left, right = self.factors(query, key)
         return left @ right.mT

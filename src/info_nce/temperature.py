@@ -24,10 +24,13 @@ def logit_scale(
         per: the other length that is accepted and repeated over the queries (one temperature per item of V views).
 
     A temperature inside a tensor is only looked at where looking is free (on the CPU, outside of a compiler);
-    elsewhere one that is not positive gives NaN, because the scale is formed as exp(-log(temperature)).
+    elsewhere one that is not positive gives NaN, because the scale is formed as exp(-log(temperature)). NaN stays NaN
+    everywhere.
     """
+    dtype = compute_dtype(like.dtype)
     if not isinstance(temperature, Tensor):
         check_number("temperature", temperature, low=0, low_open=True, high_open=True, hint=_HINT)
+        _refuse_extremes(float(temperature), float(temperature), dtype)
         return 1 / float(temperature)
     lengths = {queries, per or queries}
     if not temperature.is_floating_point():
@@ -48,16 +51,32 @@ def logit_scale(
             expected=f"temperature () or ({queries},)",
             hint="a row vector (1, M) would scale the keys, not the queries: pass one temperature per query",
         )
-    if temperature.device.type == "cpu" and not torch.compiler.is_compiling() and bool((temperature <= 0).any()):
-        fail(
-            ArgumentError,
-            "temperature must be positive.",
-            got=f"temperature with a minimum of {temperature.min().item()}",
-            expected="temperature > 0",
-            hint=_HINT,
-        )
-    scale = torch.exp(-torch.log(temperature.to(like.device, compute_dtype(like.dtype))))
+    if temperature.device.type == "cpu" and not torch.compiler.is_compiling():
+        least, most = (bound.item() for bound in temperature.detach().aminmax())
+        if least <= 0:
+            fail(
+                ArgumentError,
+                "temperature must be positive.",
+                got=f"temperature with a minimum of {least}",
+                expected="temperature > 0",
+                hint=_HINT,
+            )
+        _refuse_extremes(least, most, dtype)
+    scale = torch.exp(-torch.log(temperature.to(like.device, dtype)))
     if temperature.numel() == 1:
         return scale.reshape(())
     scale = scale.reshape(-1)
     return scale if len(scale) == queries else scale.repeat(queries // len(scale))
+
+
+def _refuse_extremes(least: float, most: float, dtype: torch.dtype) -> None:
+    """Refuse what would overflow: the logits go with 1 / temperature, and their derivative by it with its square."""
+    largest = torch.finfo(dtype).max ** 0.5
+    if least < 1 / largest or most > largest:
+        fail(
+            ArgumentError,
+            f"temperature is too extreme for {dtype}.",
+            got=f"temperature={least if least < 1 / largest else most}",
+            expected=f"between {1 / largest:.1e} and {largest:.1e}",
+            hint=_HINT,
+        )

@@ -15,7 +15,7 @@ _LIKE_STRANGERS = 0.75
 
 
 def views_from_interleaved(
-    features: Float[Tensor, "v*n d"], views: int = 2, *, check: bool = True
+    features: Float[Tensor, "rows d"], views: int = 2, *, check: bool = True
 ) -> tuple[Float[Tensor, "n d"], ...]:
     """Which rows show the same item, when the views of an item follow each other: a1 a2 b1 b2 ...?
 
@@ -43,7 +43,7 @@ def views_from_interleaved(
 
 
 def views_from_stacked(
-    features: Float[Tensor, "v*n d"], views: int = 2, *, check: bool = True
+    features: Float[Tensor, "rows d"], views: int = 2, *, check: bool = True
 ) -> tuple[Float[Tensor, "n d"], ...]:
     """Which rows show the same item, when all first views come first: a1 b1 ... a2 b2 ...?
 

@@ -123,7 +123,7 @@ def explicit(name: str, package: dict[str, Any], papers: dict[str, Any] | None =
     mode = "paired" if paired else "unpaired"
 
     def loss(tensors: Tensors, engine: Engine | None, **settings: Any) -> Tensor:
-        value: Tensor = f.info_nce(**tensors, negative_mode=mode, **package, engine=engine, **settings)  # type: ignore[arg-type]
+        value: Tensor = f.info_nce(**tensors, negative_mode=mode, **package, engine=engine, **settings)  # type: ignore[arg-type]  # arguments by name
         return value
 
     words = package if papers is None else papers
@@ -295,7 +295,7 @@ def pairwise_cases() -> Iterator[Case]:
     yield two("siglip sharp", f.sigmoid_loss, ref.sigmoid_loss, {"temperature": 0.01, "bias": 5.0})
 
     def learned(tensors: Tensors, engine: Engine | None, **settings: Any) -> Tensor:
-        return f.sigmoid_loss(**tensors, engine=engine, **settings)  # type: ignore[arg-type]
+        return f.sigmoid_loss(**tensors, engine=engine, **settings)  # type: ignore[arg-type]  # arguments by name
 
     parameters = {"query": Q, "key": K, "temperature": 0.2, "bias": -2.0}
     yield Case("siglip learned", parameters, learned, ref.sigmoid_loss)

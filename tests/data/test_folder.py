@@ -26,7 +26,7 @@ def test_sub_folders_are_labels_and_the_split_is_fixed_and_even(tmp_path: Path) 
     assert splits.train.paths is not None
     assert all(
         path.startswith(splits.train.class_names[label])
-        for path, label in zip(splits.train.paths, splits.train.labels.tolist(), strict=True)  # type: ignore[union-attr]
+        for path, label in zip(splits.train.paths, splits.train.labels.tolist(), strict=True)  # type: ignore[union-attr]  # there are labels
     )
     assert load_splits(str(tmp_path), image_size=16).fingerprint() == splits.fingerprint()
 
@@ -43,6 +43,31 @@ def test_one_folder_around_all_pictures_is_no_label(tmp_path: Path) -> None:
     assert load_folder(tmp_path, image_size=16).train.labels is None
     folder_of(tmp_path / "more" / "a", 10)
     assert load_folder(tmp_path, image_size=16).train.class_names == ("more", "photos")
+
+
+def test_folders_called_like_splits_are_no_labels_but_those_below_are(tmp_path: Path) -> None:
+    for number, part in enumerate(("Train", "val")):
+        folder_of(tmp_path / "photos" / part, 20, classes=("cat", "dog"), first=20 * number)
+    splits = load_folder(tmp_path, image_size=16)
+    assert splits.train.class_names == ("cat", "dog")
+    assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [24, 8, 8]
+    assert "The folders Train, val are taken for parts" in splits.facts.notes[-1]
+
+
+def test_folders_called_like_splits_without_any_below_are_no_labels(tmp_path: Path) -> None:
+    for number, part in enumerate(("train", "validation", "test")):
+        folder_of(tmp_path / part, 10, first=10 * number)
+    splits = load_folder(tmp_path, image_size=16)
+    assert splits.train.labels is None
+    assert "train, validation" in splits.facts.notes[0]
+    assert "no labels" in splits.facts.notes[-1]
+
+
+def test_a_folder_called_like_a_split_beside_one_that_is_not_is_a_label(tmp_path: Path) -> None:
+    folder_of(tmp_path, 20, classes=("train", "bus"))  # vehicles
+    splits = load_folder(tmp_path, image_size=16)
+    assert splits.train.class_names == ("bus", "train")
+    assert splits.facts.notes == ()
 
 
 def test_sub_folders_too_small_to_score_are_no_labels(tmp_path: Path) -> None:
@@ -195,7 +220,7 @@ def test_warnings_are_as_before_afterwards(tmp_path: Path) -> None:
 )
 def test_a_folder_without_enough_pictures_is_refused(tmp_path: Path, make: object, says: str) -> None:
     with pytest.raises(DataError, match=says):
-        load_folder(make(tmp_path), image_size=16)  # type: ignore[operator]
+        load_folder(make(tmp_path), image_size=16)  # type: ignore[operator]  # a parameter of the test
 
 
 def test_the_same_picture_many_times_is_one_picture(tmp_path: Path) -> None:

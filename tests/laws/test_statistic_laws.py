@@ -113,7 +113,7 @@ def test_a_wrong_merge_breaks_the_law_of_parts(statistic: Statistic, wrong: obje
     parts = [slice(0, 2), slice(2, 6)]
     assert_close(merged_parts(statistic, tile, ROWS, parts), statistic.of(tile, ROWS))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(statistic), "merge", lambda _, one, other: wrong(one, other))  # type: ignore[operator]
+        patch.setattr(type(statistic), "merge", lambda _, one, other: wrong(one, other))  # type: ignore[operator]  # `wrong` is a parameter of the test
         found = merged_parts(statistic, tile, ROWS, parts)
     with pytest.raises(AssertionError):
         assert_close(found, statistic.of(tile, ROWS))

@@ -62,7 +62,7 @@ def a_pickle(path: Path) -> None:
 @pytest.mark.parametrize("spoil", [truncated, flipped, emptied, foreign, without_header, a_pickle])
 def test_a_spoilt_checkpoint_is_refused_and_the_one_before_it_used(tmp_path: Path, spoil: object) -> None:
     write_checkpoint(tmp_path, checkpoint(1))
-    spoil(write_checkpoint(tmp_path, checkpoint(2)))  # type: ignore[operator]
+    spoil(write_checkpoint(tmp_path, checkpoint(2)))  # type: ignore[operator]  # a parameter of the test
     found, refused = latest_checkpoint(tmp_path, "mine")
     assert found is not None
     assert found.step == 1

@@ -44,7 +44,7 @@ class Pairs:
 
 
 def training(folder: Path, steps: int = 25, **settings: float) -> Training:
-    loop = Loop(steps, 0.01, 0.1, **settings)  # type: ignore[arg-type]
+    loop = Loop(steps, 0.01, 0.1, **settings)  # type: ignore[arg-type]  # settings by name
     return Training(Towers(), InfoNCE(0.1, learnable=True), loop, folder, "mine")
 
 

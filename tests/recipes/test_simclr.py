@@ -223,7 +223,7 @@ def test_bad_data_leaves_no_run_folder(tmp_path: Path, config: SimCLR) -> None:
 def test_a_setting_out_of_range_is_named(tmp_path: Path, config: SimCLR, wrong: dict[str, float]) -> None:
     option = f"--{next(iter(wrong)).replace('_', '-')}"
     with pytest.raises(SettingError, match=option):
-        simclr.train(replace(config, **wrong), tmp_path / "run", QUIET)  # type: ignore[arg-type]
+        simclr.train(replace(config, **wrong), tmp_path / "run", QUIET)  # type: ignore[arg-type]  # wrong on purpose
     assert not (tmp_path / "run").exists()
 
 

@@ -238,7 +238,7 @@ def test_log_q_counts_candidates() -> None:
     ]
     same(info_nce(QUERY, KEY, NEGATIVES, keep_in_batch=True, log_q=q), right)
     paired = {"negative_mode": "paired", "keep_in_batch": True}
-    same(info_nce(QUERY, KEY, [NEGATIVES] * 6, log_q=(q[:6], [q[6:]] * 6), **paired), right)  # type: ignore[arg-type]
+    same(info_nce(QUERY, KEY, [NEGATIVES] * 6, log_q=(q[:6], [q[6:]] * 6), **paired), right)  # type: ignore[arg-type]  # nested lists
     same(
         info_nce(QUERY, KEY, [NEGATIVES] * 6, negative_mode="paired", log_q=[q[6:]] * 6),
         info_nce(QUERY, KEY, NEGATIVES, log_q=q[6:]),

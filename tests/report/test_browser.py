@@ -37,7 +37,7 @@ def browser() -> Iterator[object]:
 def test_the_page_is_quiet_alone_accessible_and_fits(browser: object, report: Path, scheme: str, width: int) -> None:
     said: list[str] = []
     asked: list[str] = []
-    page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)  # type: ignore[attr-defined]
+    page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)  # type: ignore[attr-defined]  # a fixture without types
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
     page.on("request", lambda request: asked.append(request.url))
@@ -55,7 +55,7 @@ def test_the_page_is_quiet_alone_accessible_and_fits(browser: object, report: Pa
 def test_the_schemes_differ_and_figures_follow(browser: object, report: Path) -> None:
     colours = {}
     for scheme in ("light", "dark"):
-        page = browser.new_page(color_scheme=scheme)  # type: ignore[attr-defined]
+        page = browser.new_page(color_scheme=scheme)  # type: ignore[attr-defined]  # a fixture without types
         page.goto(report.as_uri())
         text = "getComputedStyle(document.querySelector('svg text')).fill"
         colours[scheme] = (page.evaluate("getComputedStyle(document.body).backgroundColor"), page.evaluate(text))

@@ -100,6 +100,14 @@ def test_pictures_and_figures_say_what_they_show(reader: Reader) -> None:
     assert len(drawings) == 8
 
 
+def test_settings_show_the_size_that_the_pictures_had(run: FakeRun, tmp_path: Path) -> None:
+    assert run.data["image_size"] == 16
+    asked = replace(run, path=tmp_path, config={**run.config, "image_size": 64})
+    text = "\n".join(Reader(written(asked)).text)
+    assert re.search(r"image size\s+16\b", text)
+    assert not re.search(r"image size\s+64\b", text)
+
+
 def test_ids_are_unique_and_links_lead_somewhere(reader: Reader) -> None:
     ids = Counter(attributes["id"] for _, attributes in reader.elements if "id" in attributes)
     assert max(ids.values()) == 1

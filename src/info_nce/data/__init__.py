@@ -28,9 +28,9 @@ def load_splits(
     """
     # Imported here, so that each source asks only for the extra that it needs itself.
     if source == "animals":
-        from info_nce.data.animals import load_animals  # noqa: PLC0415
+        from info_nce.data.animals import load_animals  # noqa: PLC0415 (see above)
 
         return load_animals(data_file=data_file)
-    from info_nce.data.folder import load_folder  # noqa: PLC0415
+    from info_nce.data.folder import load_folder  # noqa: PLC0415 (see above)
 
     return load_folder(source, image_size=image_size, skip_bad=skip_bad)

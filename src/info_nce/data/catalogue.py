@@ -6,8 +6,8 @@ from info_nce.data.images import Facts
 CATALOGUE = {
     "animals": animals.facts(),
     "FOLDER": Facts(
-        what="your own pictures: png, jpg, webp, bmp or gif, in a folder at any depth; sub-folders are labels, "
-        "which only the evaluation sees",
+        what="your own pictures: png, jpg, webp, bmp or gif, in a folder at any depth; sub-folders are labels "
+        "(below train, val and the like, if there are such), which only the evaluation sees",
         counts="10 and more; some thousands are needed to learn something useful. 64 pixels square take 12 kB each",
         licence="yours",
         credit="yours",

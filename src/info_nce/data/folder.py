@@ -1,6 +1,7 @@
 """A folder of the user's own pictures, brought to one square size as bytes in memory.
 
-Sub-folders are labels, which only the evaluation sees. Every file is opened as what its kind may be and nothing else,
+Sub-folders are labels, which only the evaluation sees; where those at the top are called train, val and the like, the
+ones below are. Every file is opened as what its kind may be and nothing else,
 so a file with a misleading name starts no other decoder.
 """
 
@@ -8,7 +9,7 @@ import os
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -29,6 +30,9 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 # Fewer leave a contrast nothing to compare with, and a split nothing to report on.
 FEWEST = 10
 _SHOWN = 5
+_SPLIT_NAMES = frozenset(
+    {"train", "training", "val", "valid", "validation", "dev", "test", "testing", "eval", "evaluation"}
+)
 # What Pillow raises for damaged files, by format; MemoryError and the like are not among them on purpose.
 _DAMAGE = (
     OSError,
@@ -51,8 +55,9 @@ def load_folder(folder: str | Path, *, image_size: int = 64, skip_bad: bool = Fa
         skip_bad: leave out and name files that cannot be read, instead of stopping.
 
     Returns:
-        The parts, 60 / 20 / 20 within each sub-folder; without sub-folders 80 / 20 and an empty test part. One
-        channel if every picture is grey, else three.
+        The parts, 60 / 20 / 20 within each sub-folder; without sub-folders 80 / 20 and an empty test part. Folders
+        at the top that are called like parts (train, val, test) are not labels, the next ones are; the parts are still
+        made anew. One channel if every picture is grey, else three.
 
     Raises:
         DataError: no such folder, too few pictures in it, or a file that cannot be read; the message names it.
@@ -166,10 +171,26 @@ def _image_set(name: str, pixels: np.ndarray, names: list[str]) -> ImageSet:
 
 def _labels(names: list[str]) -> list[str]:
     """Take the first folder of each path as its label, below what all paths share; "" for all if one has none."""
-    parts = [Path(name).parts[:-1] for name in names]
-    shared = len(list(takewhile(lambda level: len(set(level)) == 1, zip(*parts, strict=False))))
-    labels = [folders[shared] if len(folders) > shared else "" for folders in parts]
+    folders = _folders(names)
+    if _splits_at_the_top(names):
+        folders = _below_shared([path[1:] for path in folders])
+    labels = [path[0] if path else "" for path in folders]
     return [""] * len(names) if "" in labels else labels
+
+
+def _folders(names: Sequence[str]) -> list[tuple[str, ...]]:
+    return _below_shared([Path(name).parts[:-1] for name in names])
+
+
+def _below_shared(folders: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    shared = len(list(takewhile(lambda level: len(set(level)) == 1, zip(*folders, strict=False))))
+    return [path[shared:] for path in folders]
+
+
+def _splits_at_the_top(names: Sequence[str]) -> list[str]:
+    """The folders at the top, if they are all called like parts of a data set: such names are no labels."""
+    top = {path[0] if path else "" for path in _folders(names)}
+    return sorted(top) if {name.lower() for name in top} <= _SPLIT_NAMES else []
 
 
 def _split(whole: ImageSet, root: Path, *, duplicates: int, bad: dict[Path, str]) -> Splits:
@@ -178,6 +199,11 @@ def _split(whole: ImageSet, root: Path, *, duplicates: int, bad: dict[Path, str]
         notes.append(f"Left out as exact duplicates: {duplicates:,}.")
     if bad:
         notes.append(f"Left out because they cannot be read: {len(bad):,}, {_listing(bad)}.")
+    if splits := _splits_at_the_top(whole.paths or ()):
+        notes.append(
+            f"The folders {', '.join(splits)} are taken for parts of the data, not for labels: labels are the folders "
+            "below them, and the pictures of all are split anew."
+        )
     facts = Facts(
         what=f"your pictures, {whole.images.shape[-1]} pixels square, {_channels(whole)}",
         licence="yours",

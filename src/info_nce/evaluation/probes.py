@@ -15,7 +15,7 @@ with needs_extra("train"):
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
 
 # C of scikit-learn, the inverse strength of the L2 penalty: from nearly rigid to nearly free.
 STRENGTHS = (0.001, 0.01, 0.1, 1.0, 10.0)

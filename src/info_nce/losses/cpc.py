@@ -1,6 +1,7 @@
 """CPC: from a context, tell the latents that come next from all others."""
 
-# N sequences, T time steps, C context features, D latent features, K steps ahead, R queries of one sequence
+# N sequences, T time steps, C context features, D latent features, K steps ahead, R queries of one sequence,
+# P = N R predictions
 
 from collections.abc import Sequence
 from typing import Literal
@@ -47,7 +48,7 @@ def cpc(
     temperature: float | Tensor = 1.0,
     reduction: Reduction = "mean",
     **shared: Unpack[Shared],
-) -> Float[Tensor, ""] | Float[Tensor, " n*r"]:
+) -> Float[Tensor, ""] | Float[Tensor, " p"]:
     r"""How surely does the context now pick the latent k steps ahead out of the others?
 
     $$ \ell_{t,k} = -\log \frac{f_k(z_{t+k}, c_t)}{\sum_{z} f_k(z, c_t)}, \quad f_k(z, c) = \exp(c^\top W_k z) $$
@@ -223,7 +224,7 @@ class CPC(Face):
 
     def forward(
         self, context: Float[Tensor, "n t c"], latents: Float[Tensor, "n t d"], **tensors: Unpack[Tensors]
-    ) -> Float[Tensor, ""] | Float[Tensor, " n*r"]:
+    ) -> Float[Tensor, ""] | Float[Tensor, " p"]:
         """Compute the loss; see `cpc`."""
         weight = self.weight.to(context.dtype) if isinstance(context, Tensor) else self.weight
         return cpc(

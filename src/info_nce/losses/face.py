@@ -1,14 +1,14 @@
 """What all faces share: settings kept in a module, a temperature that may be learned. No mathematics."""
 
 import math
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from typing_extensions import Unpack
 
-from info_nce.checks import check_choice, check_number
+from info_nce.checks import ArgumentError, check_choice, check_number, fail
 from info_nce.contrast import Reduction
 from info_nce.losses.options import Options, Settings, Shared, Tensors
 from info_nce.precision import compute_dtype
@@ -62,10 +62,15 @@ class Face(nn.Module):
         self.learnable = learnable
         if learnable:
             self.log_scale = nn.Parameter(torch.tensor(_log_scale(temperature)))
-        elif isinstance(temperature, nn.Parameter):
-            self.given_temperature: float | Tensor = temperature
         else:
             self.temperature = temperature
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute. A parameter would be registered as `temperature`, which is a property's name."""
+        if name == "temperature":
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
 
     @property
     def temperature(self) -> float | Float[Tensor, "..."]:
@@ -76,18 +81,28 @@ class Face(nn.Module):
 
     @temperature.setter
     def temperature(self, temperature: float | Tensor) -> None:
-        """Set it, as a schedule does from step to step."""
+        """Set it, as a schedule does from step to step; a parameter is trained from then on."""
+        if self.learnable and isinstance(temperature, nn.Parameter):
+            fail(
+                ArgumentError,
+                "This loss learns a temperature of its own already.",
+                got="temperature as a parameter",
+                expected="a number to go on from",
+                hint="learnable=False to train your parameter, or temperature.item()",
+            )
         if self.learnable:
             with torch.no_grad():
                 self.log_scale.fill_(_log_scale(temperature))
             return
-        logit_scale(temperature, temperature.numel() if isinstance(temperature, Tensor) else 1, like=torch.ones(()))
+        queries = temperature.numel() or 1 if isinstance(temperature, Tensor) else 1
+        logit_scale(temperature, queries, like=torch.ones(()))
         parameter = self._parameters.get("given_temperature")
-        if parameter is not None:  # a schedule moves the parameter, and the optimizer keeps it
+        if parameter is not None and not isinstance(temperature, nn.Parameter):
+            # a schedule moves the parameter, and the optimizer keeps it
             with torch.no_grad():
                 parameter.copy_(torch.as_tensor(temperature))
             return
-        self.given_temperature = temperature
+        self.given_temperature: float | Tensor = temperature
 
     @torch.no_grad()
     def clamp_temperature(self) -> None:
@@ -132,6 +147,7 @@ def _log_scale(temperature: float | Tensor) -> float:
     if isinstance(temperature, Tensor) and temperature.numel() == 1:
         temperature = temperature.item()
     check_number("temperature", temperature, low=0, low_open=True, hint="0.07 as in CLIP")
+    logit_scale(temperature, 1, like=torch.ones(()))  # refuses what no float32 logit can be scaled with
     return -math.log(float(temperature))
 
 

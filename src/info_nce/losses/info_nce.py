@@ -1,6 +1,7 @@
 """InfoNCE: one positive among many candidates, in one direction."""
 
-# N queries, M shared negatives, H negatives of one query's own, D features
+# N queries, M shared negatives, H negatives of one query's own, D features, E features of a key: D but for a measure
+# that compares vectors of different width
 
 from dataclasses import replace
 from typing import Literal
@@ -39,8 +40,8 @@ NegativeMode = Literal["unpaired", "paired"]
 @loss_function()
 def info_nce(
     query: Float[Tensor, "n d"],
-    positive_key: Float[Tensor, "n d"],
-    negative_keys: Float[Tensor, "m d"] | Float[Tensor, "n h d"] | None = None,
+    positive_key: Float[Tensor, "n e"],
+    negative_keys: Float[Tensor, "m e"] | Float[Tensor, "n h e"] | None = None,
     temperature: float | Tensor = 0.1,
     reduction: Reduction = "mean",
     negative_mode: NegativeMode = "unpaired",
@@ -236,8 +237,8 @@ class InfoNCE(Face):
     def forward(
         self,
         query: Float[Tensor, "n d"],
-        positive_key: Float[Tensor, "n d"],
-        negative_keys: Float[Tensor, "m d"] | Float[Tensor, "n h d"] | None = None,
+        positive_key: Float[Tensor, "n e"],
+        negative_keys: Float[Tensor, "m e"] | Float[Tensor, "n h e"] | None = None,
         *,
         negative_ids: Int[Tensor, "..."] | None = None,
         **tensors: Unpack[Tensors],

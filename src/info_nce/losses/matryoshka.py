@@ -76,6 +76,14 @@ class Matryoshka(nn.Module):
             )
         for weight in weights:
             check_number("weight", weight, low=0, high_open=True, hint="1 for each width, as in the paper")
+        if not any(weights):
+            fail(
+                ArgumentError,
+                "No width has a weight, so there is nothing to learn.",
+                got=f"weights={tuple(weights)}",
+                expected="at least one weight above 0",
+                hint="leave weights out for 1 each",
+            )
         fixed = [type(module).__name__ for module in loss.modules() if isinstance(module, Bilinear)]
         if fixed or hasattr(loss, "weight") or isinstance(loss, NCE):
             fail(

@@ -18,8 +18,8 @@ __all__ = ["MoCo", "moco"]
 @loss_function()
 def moco(
     query: Float[Tensor, "n d"],
-    key: Float[Tensor, "n d"],
-    queue: KeyQueue | Float[Tensor, "m d"],
+    key: Float[Tensor, "n e"],
+    queue: KeyQueue | Float[Tensor, "m e"],
     temperature: float | Tensor = 0.07,
     reduction: Reduction = "mean",
     *,
@@ -110,8 +110,8 @@ class MoCo(Face):
     def forward(
         self,
         query: Float[Tensor, "n d"],
-        key: Float[Tensor, "n d"],
-        queue: KeyQueue | Float[Tensor, "m d"],
+        key: Float[Tensor, "n e"],
+        queue: KeyQueue | Float[Tensor, "m e"],
         *,
         queue_ids: Int[Tensor, " m"] | None = None,
         **tensors: Unpack[Tensors],

@@ -92,7 +92,7 @@ def nce(
             expected=f"noise_scores ({len(data_scores)}, number of noise samples per datum)",
             hint="noise_scores.reshape(len(data_scores), -1)",
         )
-    if num_noise is not None and num_noise != noise_scores.shape[1]:
+    if num_noise is not None and (isinstance(num_noise, bool) or num_noise != noise_scores.shape[1]):
         fail(
             ArgumentError,
             "num_noise must be the number of noise samples per datum.",

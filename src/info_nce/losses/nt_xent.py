@@ -19,7 +19,7 @@ def nt_xent(
     temperature: float | Tensor = 0.1,
     reduction: Reduction = "mean",
     **shared: Unpack[Shared],
-) -> Float[Tensor, ""] | Float[Tensor, " v*n"]:
+) -> Float[Tensor, ""] | Float[Tensor, " {len(views)}*n"]:
     r"""How surely does each view pick the other view of its item out of all views in the batch?
 
     $$ \ell_i = -\log \frac{\exp(s_{i i'}/\tau)}{\sum_{k \ne i} \exp(s_{ik}/\tau)} $$
@@ -75,6 +75,6 @@ class NTXent(Face):
 
     def forward(
         self, *views: Float[Tensor, "n d"], **tensors: Unpack[Tensors]
-    ) -> Float[Tensor, ""] | Float[Tensor, " v*n"]:
+    ) -> Float[Tensor, ""] | Float[Tensor, " {len(views)}*n"]:
         """Compute the loss; see `nt_xent`."""
         return nt_xent(*views, temperature=self.temperature, reduction=self.reduction, **self.shared(tensors))

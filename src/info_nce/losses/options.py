@@ -144,7 +144,7 @@ def loss_function(**defaults: object) -> Callable[[Callable[P, R]], Callable[P, 
         signature = inspect.signature(function)
         own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
         shown = signature.replace(parameters=own + [_parameter(f, defaults) for f in dataclasses.fields(Options)])
-        full_precision.__signature__ = shown  # type: ignore[attr-defined]
+        full_precision.__signature__ = shown  # type: ignore[attr-defined]  # `inspect.signature` looks for it
         names = set(shown.parameters)
         return full_precision
 

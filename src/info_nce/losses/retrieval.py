@@ -24,8 +24,8 @@ __all__ = ["RetrievalInfoNCE", "retrieval_info_nce"]
 @loss_function(margin=0.1)
 def retrieval_info_nce(
     query: Float[Tensor, "n d"],
-    document: Float[Tensor, "n d"],
-    negatives: Float[Tensor, "n h d"] | None = None,
+    document: Float[Tensor, "n e"],
+    negatives: Float[Tensor, "n h e"] | None = None,
     temperature: float | Tensor = 0.05,
     reduction: Reduction = "mean",
     *,
@@ -140,8 +140,8 @@ class RetrievalInfoNCE(Face):
     def forward(
         self,
         query: Float[Tensor, "n d"],
-        document: Float[Tensor, "n d"],
-        negatives: Float[Tensor, "n h d"] | None = None,
+        document: Float[Tensor, "n e"],
+        negatives: Float[Tensor, "n h e"] | None = None,
         **tensors: Unpack[Tensors],
     ) -> Float[Tensor, ""] | Float[Tensor, " n"]:
         """Compute the loss; see `retrieval_info_nce`."""

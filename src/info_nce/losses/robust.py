@@ -17,7 +17,7 @@ __all__ = ["RobustInfoNCE", "robust_info_nce"]
 @loss_function()
 def robust_info_nce(
     query: Float[Tensor, "n d"],
-    positive_key: Float[Tensor, "n d"],
+    positive_key: Float[Tensor, "n e"],
     temperature: float | Tensor = 0.1,
     reduction: Reduction = "mean",
     *,
@@ -100,7 +100,7 @@ class RobustInfoNCE(Face):
         self.q, self.lam = objective.q, objective.lam
 
     def forward(
-        self, query: Float[Tensor, "n d"], positive_key: Float[Tensor, "n d"], **tensors: Unpack[Tensors]
+        self, query: Float[Tensor, "n d"], positive_key: Float[Tensor, "n e"], **tensors: Unpack[Tensors]
     ) -> Float[Tensor, ""] | Float[Tensor, " n"]:
         """Compute the loss; see `robust_info_nce`."""
         return robust_info_nce(

@@ -21,7 +21,7 @@ __all__ = ["SigLIP", "sigmoid_loss"]
 @loss_function()
 def sigmoid_loss(
     query: Float[Tensor, "n d"],
-    key: Float[Tensor, "n d"],
+    key: Float[Tensor, "n e"],
     temperature: float | Tensor = 0.1,
     bias: float | Tensor = -10.0,
     reduction: Reduction = "mean",
@@ -110,7 +110,7 @@ class SigLIP(Face):
         self.bias: Tensor | float = nn.Parameter(start) if learnable else float(bias)
 
     def forward(
-        self, query: Float[Tensor, "n d"], key: Float[Tensor, "n d"], **tensors: Unpack[Tensors]
+        self, query: Float[Tensor, "n d"], key: Float[Tensor, "n e"], **tensors: Unpack[Tensors]
     ) -> Float[Tensor, ""] | Float[Tensor, " n"]:
         """Compute the loss; see `sigmoid_loss`."""
         return sigmoid_loss(query, key, self.temperature, self.bias, self.reduction, **self.shared(tensors))

@@ -21,7 +21,7 @@ __all__ = ["CLIPLoss", "SymmetricInfoNCE", "symmetric_info_nce"]
 @loss_function()
 def symmetric_info_nce(
     query: Float[Tensor, "n d"],
-    key: Float[Tensor, "n d"],
+    key: Float[Tensor, "n e"],
     temperature: float | Tensor = 0.07,
     reduction: Reduction = "mean",
     **shared: Unpack[Shared],
@@ -99,7 +99,7 @@ class SymmetricInfoNCE(Face):
         super().__init__(temperature, reduction, learnable=learnable, **settings)
 
     def forward(
-        self, query: Float[Tensor, "n d"], key: Float[Tensor, "n d"], **tensors: Unpack[Tensors]
+        self, query: Float[Tensor, "n d"], key: Float[Tensor, "n e"], **tensors: Unpack[Tensors]
     ) -> Float[Tensor, ""] | Float[Tensor, " n"]:
         """Compute the loss; see `symmetric_info_nce`."""
         return symmetric_info_nce(query, key, self.temperature, self.reduction, **self.shared(tensors))

@@ -47,6 +47,11 @@ def draw_distractors(
 
     Raises:
         ArgumentError: an utterance has one masked step alone, which nothing can distract from.
+
+    Example:
+        >>> mask = torch.tensor([[True, False, True], [False, True, True]])
+        >>> draw_distractors(mask, 2).tolist()  # of two masked steps, each distracts from the other
+        [[2, 2], [0, 0], [5, 5], [4, 4]]
     """
     _check_mask(mask)
     check_whole("distractors", count, hint="100 as in the paper")
@@ -221,6 +226,9 @@ def _distractors(distractors: int | Tensor, mask: Tensor, masked: int, generator
 
 class Wav2Vec2Contrastive(Face):
     """How surely does the context of a masked step pick its own latent? The module of `wav2vec2_contrastive`.
+
+    `torch.compile` breaks its graph here, and with `fullgraph=True` it cannot compile: how many steps are masked, and
+    with it the shape of everything that is computed, is known only from the mask's values.
 
     Args:
         temperature: tau > 0; 0.1 in the paper.

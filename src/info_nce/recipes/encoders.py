@@ -66,7 +66,7 @@ def conv_encoder(channels: int, image_size: int, width: int) -> nn.Sequential:
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
     # Channels last halves the time of a small convolution on a CPU; torch's own types do not know this call.
-    return encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]  # torch's types know no memory format here
 
 
 def _block(inputs: int, outputs: int, *, stride: int = 1) -> nn.Module:

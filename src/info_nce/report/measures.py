@@ -14,7 +14,7 @@ from info_nce.errors import needs_extra
 with needs_extra("train"):
     from sklearn.manifold import TSNE
     from sklearn.metrics import roc_auc_score
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
 
 # Fewer pictures have no neighbourhoods to keep.
 _FEWEST_FOR_TSNE = 30

@@ -247,7 +247,7 @@ def sentence_transformers() -> Iterator[Case]:
             chosen = options | {"scale": scale}
             if reference is not None:
                 at_scale = reference["options"] | {"temperature": 1.0 / scale}
-                reference = reference | {"options": at_scale, "reduction": "mean"}  # noqa: PLW2901
+                reference = reference | {"options": at_scale, "reduction": "mean"}  # noqa: PLW2901 (the case as it is stored)
             yield case(
                 f"sentence-transformers {name} {scale}",
                 "sentence-transformers",

@@ -18,7 +18,10 @@ def making(found: Material) -> Html:
         "credit": facts.credit,
         "origin": facts.origin,
     }
-    settings = {name.replace("_", " "): "–" if value == "" else str(value) for name, value in found.run.config.items()}
+    config = dict(found.run.config)
+    if "image_size" in config:  # the built-in pictures keep their own size, whatever was asked for
+        config["image_size"] = found.run.data.get("image_size", config["image_size"])
+    settings = {name.replace("_", " "): "–" if value == "" else str(value) for name, value in config.items()}
     return section(
         "How this was made",
         *([element("pre", element("code", shlex.join(found.command)))] if found.command else []),
