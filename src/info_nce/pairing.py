@@ -149,6 +149,10 @@ class Partner(Cells):
         """The value (M, ...) of each row's partner, (N, ...)."""
         return values.index_select(0, self.column)
 
+    def read(self, matrix: Tensor, dim: int) -> Tensor | None:
+        """The partner's cell of each row (dim 1) of a whole matrix; of each column (dim 0) where that is one, too."""
+        return matrix.gather(1, self.column[:, None])[:, 0] if dim == 1 else None
+
     def sums(self, values: Tensor) -> Tensor:
         """The partner's value."""
         return self.of(values)
@@ -175,6 +179,14 @@ class Shifted(Partner):
             offset = rows.start + by - columns.start
             if -height < offset < width:
                 tile.diagonal(offset).fill_(value)
+
+    def read(self, matrix: Tensor, dim: int) -> Tensor:
+        """The diagonal, or the cell of each line."""
+        if not self.by:
+            return matrix.diagonal()
+        if dim == 1:
+            return matrix.gather(1, self.column[:, None])[:, 0]
+        return matrix.gather(0, ((self.column - 2 * self.by) % self.count)[None])[0]
 
     def of(self, values: Tensor) -> Tensor:
         """The values, moved up by so many rows."""

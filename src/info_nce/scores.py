@@ -86,28 +86,82 @@ class Suspects:
         return values.detach(), self.column_limit[columns]
 
 
-@dataclass(frozen=True, eq=False)
 class Tile:
     """A part of the score matrix: its logits, and the role that each cell plays."""
 
-    logits: Tensor
-    positive: Tensor | None
-    out: tuple[Tensor | None, Tensor | None]
-    """Cells left out, by direction: `out[ROWS]`, `out[COLUMNS]` differ where a limit belongs to a query."""
+    def __init__(
+        self, logits: Tensor, positive: Tensor | None = None, out: tuple[Tensor | None, Tensor | None] = (None, None)
+    ) -> None:
+        self.logits = logits
+        self._positive, self._out = positive, out
+
+    @property
+    def positive(self) -> Tensor | None:
+        """Which cells are positives; None says: none."""
+        return self._positive
+
+    @property
+    def out(self) -> tuple[Tensor | None, Tensor | None]:
+        """Cells left out, by direction: `out[ROWS]`, `out[COLUMNS]` differ where a limit belongs to a query."""
+        return self._out
+
+    def partners(self, dim: int) -> Tensor | None:  # noqa: ARG002 - for a tile that knows its matrix
+        """The logit of each line's positive, where each has exactly one; None says: look at the cells."""
+        return None
 
     def unfit(self, role: Role, dim: int) -> Tensor | None:
         """Which cells do not play this role; None says: all of them do."""
-        out = self.out[dim]
         if role == "positives":
-            return torch.ones_like(self.logits, dtype=torch.bool) if self.positive is None else ~self.positive
-        if role == "candidates" or self.positive is None:
+            positive = self.positive
+            return torch.ones_like(self.logits, dtype=torch.bool) if positive is None else ~positive
+        out = self.out[dim]
+        if role == "candidates":
             return out
-        return self.positive if out is None else out | self.positive
+        positive = self.positive
+        return out if positive is None else positive if out is None else out | positive
 
     def of(self, role: Role, dim: int, fill: float) -> Tensor:
         """The logits of the cells that play this role, `fill` elsewhere."""
         unfit = self.unfit(role, dim)
         return self.logits if unfit is None else self.logits.masked_fill(unfit, fill)
+
+
+class _Judged(Tile):
+    """A tile that asks its matrix who is who only where a statistic wants to know."""
+
+    def __init__(self, matrix: "ScoreMatrix", similarity: Tensor, logits: Tensor, rows: slice, columns: slice) -> None:
+        super().__init__(logits)
+        self.matrix, self.similarity, self.rows, self.columns = matrix, similarity, rows, columns
+        self._asked: dict[str, Tensor | None] = {}
+
+    @property
+    def positive(self) -> Tensor | None:
+        """Ask the positives."""
+        if "positive" not in self._asked:
+            self._asked["positive"] = self.matrix.positives.mask(self.rows, self.columns)
+        return self._asked["positive"]
+
+    @property
+    def out(self) -> tuple[Tensor | None, Tensor | None]:
+        """Ask who is left out, and who is a suspect and no positive."""
+        if "out" not in self._asked:
+            self._asked["out"] = self.matrix.out.mask(self.rows, self.columns)
+        out, suspects = self._asked["out"], self.matrix.suspects
+        if suspects is None:
+            return out, out
+        both: list[Tensor | None] = [out, out]
+        for dim in (COLUMNS, ROWS) if suspects.column_limit is not None else (ROWS,):
+            mask = suspects.mask(self.similarity, self.rows, self.columns, dim)
+            mask = mask if self.positive is None else mask & ~self.positive
+            both[dim] = mask if out is None else mask | out
+        return both[0], both[1]
+
+    def partners(self, dim: int) -> Tensor | None:
+        """Read them, if the tile is the whole matrix."""
+        positives = self.matrix.positives
+        if not isinstance(positives, Partner) or self.logits.shape != self.matrix.shape:
+            return None
+        return positives.read(self.logits, dim)
 
 
 @dataclass(frozen=True, eq=False)
@@ -239,15 +293,7 @@ class ScoreMatrix:
 
     def judged(self, similarity: Tensor, logits: Tensor, rows: slice, columns: slice) -> Tile:
         """Say which role each cell of a part plays."""
-        positive, out = self.positives.mask(rows, columns), self.out.mask(rows, columns)
-        if self.suspects is None:
-            return Tile(logits, positive, (out, out))
-        both: list[Tensor | None] = [out, out]
-        for dim in (COLUMNS, ROWS) if self.suspects.column_limit is not None else (ROWS,):
-            mask = self.suspects.mask(similarity, rows, columns, dim)
-            mask = mask if positive is None else mask & ~positive
-            both[dim] = mask if out is None else mask | out
-        return Tile(logits, positive, (both[0], both[1]))
+        return _Judged(self, similarity, logits, rows, columns)
 
     def positives_alone(self) -> "ScoreMatrix":
         """A matrix with the same positives and as little else as possible, to find the best of them cheaply."""

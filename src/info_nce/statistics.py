@@ -45,7 +45,7 @@ class Statistic(ABC):
 
     def alone(self, logit: Tensor) -> Tensor:
         """The total of each line (n) of which one cell plays the role, from that cell's logit."""
-        return replace(self, over="candidates").of(Tile(logit[:, None], None, (None, None)), ROWS)
+        return replace(self, over="candidates").of(Tile(logit[:, None]), ROWS)
 
     def pull(self, tile: Tile, dim: int, total: Tensor) -> Tensor:
         """The derivative of the total by each cell of a tile."""
@@ -69,7 +69,13 @@ class LogSumExp(Statistic):
 
     def of(self, tile: Tile, dim: int) -> Tensor:
         """Sum in log space, with the true maximum."""
+        if tile.unfit(self.over, dim) is None:  # no line is empty
+            return torch.logsumexp(tile.logits if self.power == 1 else tile.logits * self.power, dim)
         return log_sum_exp(tile.of(self.over, dim, float("-inf")) * self.power, dim)
+
+    def alone(self, logit: Tensor) -> Tensor:
+        """log(exp(power * logit))."""
+        return logit if self.power == 1 else logit * self.power
 
     def merge(self, one: Tensor, other: Tensor) -> Tensor:
         """Sum the parts in log space."""
@@ -89,6 +95,10 @@ class Sum(Statistic):
         """Add them up."""
         return tile.of(self.over, dim, 0.0).sum(dim)
 
+    def alone(self, logit: Tensor) -> Tensor:
+        """The logit itself."""
+        return logit
+
     def pull(self, tile: Tile, dim: int, total: Tensor) -> Tensor:  # noqa: ARG002 - the total does not matter
         """1 for each cell of the role."""
         return self._inside(tile, dim)
@@ -107,6 +117,10 @@ class Count(Statistic):
         if unfit is None:
             return tile.logits.new_full((lines,), length)
         return length - unfit.sum(dim).to(tile.logits.dtype)
+
+    def alone(self, logit: Tensor) -> Tensor:
+        """One."""
+        return torch.ones_like(logit)
 
 
 @dataclass(frozen=True)

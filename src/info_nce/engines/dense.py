@@ -4,8 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
+from torch import Tensor
+
 from info_nce.engines.base import Engine, Statistics, Totals, merged
-from info_nce.scores import ScoreMatrix
+from info_nce.scores import ScoreMatrix, Tile
+from info_nce.statistics import Statistic
 
 __all__ = ["Dense"]
 
@@ -26,7 +29,12 @@ class Dense(Engine):
         return tuple(
             reduce(
                 lambda one, other: merged(statistics, one, other),
-                ({name: statistic.of(tile, dim) for name, statistic in statistics.items()} for tile in tiles),
+                ({name: _total(statistic, tile, dim) for name, statistic in statistics.items()} for tile in tiles),
             )
             for dim in directions
         )
+
+
+def _total(statistic: Statistic, tile: Tile, dim: int) -> Tensor:
+    one = tile.partners(dim) if statistic.over == "positives" else None
+    return statistic.of(tile, dim) if one is None else statistic.alone(one)

@@ -212,7 +212,7 @@ class _Alone:
     ) -> None:
         """Add the operands' gradient: each cell's factor, times the other side."""
         force = torch.zeros_like(self.logit)
-        tile = Tile(self.logit[:, None], None, (None, None))
+        tile = Tile(self.logit[:, None])
         for dim, total, slope in zip(dims, totals, slopes, strict=True):
             line = self.row if dim == ROWS else self.column
             for name, statistic in self.statistics.items():
