@@ -34,6 +34,8 @@ class Statistic(ABC):
     over: Role
     identity = 0.0
     differentiable = True
+    ignores_buried = False
+    """Whether a logit of -inf adds nothing, so that cells of other roles can be given one."""
 
     @abstractmethod
     def of(self, tile: Tile, dim: int) -> Tensor:
@@ -62,6 +64,7 @@ class LogSumExp(Statistic):
 
     power: float = 1.0
     identity = float("-inf")
+    ignores_buried = True
 
     def __post_init__(self) -> None:
         """Keep -inf, which stands for cells of other roles, at -inf."""
@@ -129,6 +132,7 @@ class Maximum(Statistic):
 
     identity = float("-inf")
     differentiable = False
+    ignores_buried = True
 
     def of(self, tile: Tile, dim: int) -> Tensor:
         """Find it."""
@@ -144,6 +148,11 @@ class Softplus(Statistic):
     """The sum of log(1 + exp(sign * logit)): what a binary classifier pays for the cells."""
 
     sign: Literal[-1, 1] = 1
+
+    @property
+    def ignores_buried(self) -> bool:  # type: ignore[override] # decided by the sign
+        """log(1 + exp(-inf)) is 0."""
+        return self.sign == 1
 
     def of(self, tile: Tile, dim: int) -> Tensor:
         """Add up what each cell costs."""

@@ -1,17 +1,38 @@
-"""Work on a tile's cells a few rows at a time, so that what one step writes is still in the cache for the next."""
+"""How a matrix is cut: into parts, and the cells of a part into a few rows at a time."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from torch import Tensor
 
-__all__ = ["blocks"]
+__all__ = ["Spot", "blocks"]
 
 _CACHED = 1 << 18
 """1 MiB of float32: half of what a core of a current server keeps in its second cache."""
 
 
+@dataclass(frozen=True)
+class Spot:
+    """Where a part lies.
+
+    `fresh` are the columns that count as columns, too: in a mirrored matrix, those that are not among the rows so far.
+    """
+
+    rows: slice
+    columns: slice
+    fresh: slice
+
+    @property
+    def stale(self) -> int:
+        """How many of the columns are not fresh."""
+        return self.fresh.start - self.columns.start
+
+
 def blocks(cells: Tensor) -> Iterator[slice]:
-    """Cut the rows of a tile; on anything but a CPU, where each step costs a launch, into one."""
+    """Cut the rows of a tile, so that what one step of work writes is still in the cache for the next.
+
+    On anything but a CPU each step costs a launch: there, the tile stays whole.
+    """
     rows, columns = cells.shape
     step = max(1, _CACHED // max(1, columns)) if cells.device.type == "cpu" else max(1, rows)
     for top in range(0, rows, step):

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from info_nce.engines.base import Reduction, Statistics, Totals, merged, reduced
+from info_nce.engines.blocks import Spot
 from info_nce.engines.dense import Dense
-from info_nce.engines.parts import Part, Spot
+from info_nce.engines.parts import Part
 from info_nce.precision import without_autocast
 from info_nce.scores import COLUMNS, ROWS, ScoreMatrix
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from info_nce.checks import ArgumentError, fail
 from info_nce.engines.apart import apart
 from info_nce.engines.base import Engine, Formula, Reduction, Statistics, Totals, merged
-from info_nce.engines.parts import Spot
+from info_nce.engines.blocks import Spot
 from info_nce.engines.sweeps import Job, complete_loss, swept_totals
 from info_nce.scores import COLUMNS, ROWS, ScoreMatrix
 

@@ -1,0 +1,210 @@
+"""What a part's cells are turned into: totals, and then the gradient of the logits."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from info_nce.engines.base import Statistics, Totals
+from info_nce.engines.blocks import Spot, blocks
+from info_nce.engines.exponentials import BURIED, Exponentials, Force, Term
+from info_nce.scores import ROWS, Role, ScoreMatrix, Tile
+from info_nce.statistics import LogSumExp, Statistic
+
+__all__ = ["Alone", "ByDefinition", "Excluded", "InPlace", "Shared", "Worker"]
+
+
+class Worker(Protocol):
+    """Some statistics of a part, along some directions."""
+
+    way: Sequence[int]
+
+    def totals(self) -> Sequence[Totals]:
+        """Of each line, by direction."""
+
+    def force(self, totals: Sequence[Totals], slopes: Sequence[Totals]) -> Force:
+        """The gradient of the logits, from the totals of whole lines and what the loss changes by with them."""
+
+
+class Excluded:
+    """The cells of a part that do not play a role."""
+
+    def __init__(self, matrix: ScoreMatrix, spot: Spot, similarity: Tensor, role: Role, dim: int) -> None:
+        self.matrix, self.spot, self.role = matrix, spot, role
+        self.suspects: list[tuple[slice, Tensor]] = []
+        if matrix.suspects is not None and role != "positives":
+            # now, for the similarity is about to be overwritten
+            self.suspects = [(block, self._over(similarity, block, dim)) for block in blocks(similarity)]
+
+    def _over(self, similarity: Tensor, block: slice, dim: int) -> Tensor:
+        """1 for a suspect, 0 for all others, in a few rows."""
+        matrix, rows, columns = self.matrix, self.spot.rows, self.spot.columns
+        some = slice(rows.start + block.start, rows.start + block.stop)
+        if matrix.suspects is None:
+            raise NotImplementedError  # asked of suspects only
+        over = matrix.suspects.weights(similarity[block], some, columns, dim)
+        matrix.positives.fill(over, some, columns, 0.0)
+        return over
+
+    def bury(self, logits: Tensor) -> None:
+        """Make their logits so low that no maximum is theirs."""
+        for block, over in self.suspects:
+            logits[block].add_(over, alpha=BURIED)
+        self._fill(logits, float("-inf"))
+
+    def erase(self, exponentials: Tensor) -> None:
+        """Set their exponentials to 0."""
+        for block, over in self.suspects:
+            exponentials[block].addcmul_(over, exponentials[block], value=-1)
+        self._fill(exponentials, 0.0)
+
+    def _fill(self, cells: Tensor, value: float) -> None:
+        matrix, rows, columns = self.matrix, self.spot.rows, self.spot.columns
+        if self.role == "positives":
+            mask = matrix.positives.mask(rows, columns)
+            cells.masked_fill_(torch.ones_like(cells, dtype=torch.bool) if mask is None else ~mask, value)
+            return
+        matrix.out.fill(cells, rows, columns, value)
+        if self.role == "negatives":
+            matrix.positives.fill(cells, rows, columns, value)
+
+
+class Shared:
+    """Log-sum-exps over the same cells, from one exponential."""
+
+    def __init__(self, exponentials: Exponentials, statistics: dict[str, LogSumExp], way: Sequence[int]) -> None:
+        self.exponentials, self.way = exponentials, way
+        self.powers = {name: statistic.power for name, statistic in statistics.items()}
+
+    def totals(self) -> Sequence[Totals]:
+        """Of each line, by direction."""
+        return self.exponentials.totals(self.way, self.powers)
+
+    def force(self, totals: Sequence[Totals], slopes: Sequence[Totals]) -> Force:
+        """A weighted sum of softmaxes."""
+        return self.exponentials.force(
+            [
+                Term(dim, power, total[name], slope[name])
+                for dim, total, slope in zip(self.way, totals, slopes, strict=True)
+                for name, power in self.powers.items()
+            ]
+        )
+
+
+class InPlace:
+    """Statistics to which a logit of -inf adds nothing, a few rows at a time and in the memory of the logits."""
+
+    def __init__(self, cells: Tensor, excluded: Excluded, statistics: Statistics, way: Sequence[int]) -> None:
+        excluded.bury(cells)
+        self.cells, self.way = cells, way
+        self.statistics = {name: replace(statistic, over="candidates") for name, statistic in statistics.items()}
+
+    def totals(self) -> Sequence[Totals]:
+        """Of each line, by direction."""
+        return [{name: self._total(statistic, dim) for name, statistic in self.statistics.items()} for dim in self.way]
+
+    def _total(self, statistic: Statistic, dim: int) -> Tensor:
+        parts = [statistic.of(Tile(self.cells[block]), dim) for block in blocks(self.cells)]
+        if dim == ROWS:
+            return torch.cat(parts)
+        total = parts[0]
+        for part in parts[1:]:
+            total = statistic.merge(total, part)
+        return total
+
+    def force(self, totals: Sequence[Totals], slopes: Sequence[Totals]) -> Force:
+        """What each cell pulls, times what the loss changes by."""
+        for block in blocks(self.cells):
+            tile = Tile(self.cells[block])
+            lines = [block if dim == ROWS else slice(None) for dim in self.way]
+            cut = [
+                [{name: of[name][part] for name in self.statistics} for of, part in zip(sides, lines, strict=True)]
+                for sides in (totals, slopes)
+            ]
+            self.cells[block] = pulled(tile, self.statistics, self.way, *cut)
+        return Force(self.cells)
+
+
+class ByDefinition:
+    """Any other statistic, by comparing every cell."""
+
+    def __init__(self, tile: Tile, statistics: Statistics, way: Sequence[int]) -> None:
+        self.tile, self.statistics, self.way = tile, statistics, way
+
+    def totals(self) -> Sequence[Totals]:
+        """Of each line, by direction."""
+        return [{name: s.of(self.tile, dim) for name, s in self.statistics.items()} for dim in self.way]
+
+    def force(self, totals: Sequence[Totals], slopes: Sequence[Totals]) -> Force:
+        """What each cell pulls, times what the loss changes by."""
+        return Force(pulled(self.tile, self.statistics, self.way, totals, slopes))
+
+
+def pulled(
+    tile: Tile, statistics: Statistics, way: Sequence[int], totals: Sequence[Totals], slopes: Sequence[Totals]
+) -> Tensor:
+    """The gradient of a tile's logits, by the statistics' definitions."""
+    force = torch.zeros_like(tile.logits)
+    for dim, total, slope in zip(way, totals, slopes, strict=True):
+        for name, statistic in statistics.items():
+            if statistic.differentiable:
+                force.addcmul_(statistic.pull(tile, dim, total[name]), slope[name].unsqueeze(dim))
+    return force
+
+
+class Alone:
+    """The positives, one per query: read from the part, so that a lone candidate cancels exactly."""
+
+    def __init__(self, matrix: ScoreMatrix, spot: Spot, logits: Tensor, statistics: Statistics) -> None:
+        places = matrix.positives.listed(spot.rows, spot.columns)
+        if places is None:
+            raise NotImplementedError  # asked for partners only
+        self.matrix, self.spot, self.statistics, self.shape = matrix, spot, statistics, logits.shape
+        self.row, self.column = places
+        self.logit = logits[places]
+        # what a role that the positive does not play makes of it
+        row, column = self.row + spot.rows.start, self.column + spot.columns.start
+        self.absent = matrix.out.contains(row, column)
+
+    def totals(self, dim: int) -> Totals:
+        """The statistics of each line; of lines whose positive lies elsewhere, what changes nothing."""
+        line = self.row if dim == ROWS else self.column
+        found = {}
+        for name, statistic in self.statistics.items():
+            found[name] = self.logit.new_full((self.shape[1 - dim],), statistic.identity)
+            total = statistic.alone(self.logit)
+            out = statistic.over == "candidates"
+            found[name][line] = total.masked_fill(self.absent, statistic.identity) if out else total
+        return found
+
+    def back(
+        self,
+        dims: Sequence[int],
+        totals: Sequence[Totals],
+        slopes: Sequence[Totals],
+        sums: Totals,
+        wanted: Collection[str],
+    ) -> None:
+        """Add the operands' gradient: each cell's factor, times the other side."""
+        force = torch.zeros_like(self.logit)
+        tile = Tile(self.logit[:, None])
+        for dim, total, slope in zip(dims, totals, slopes, strict=True):
+            line = self.row if dim == ROWS else self.column
+            for name, statistic in self.statistics.items():
+                if statistic.differentiable:
+                    pull = replace(statistic, over="candidates").pull(tile, ROWS, total[name][line])
+                    share = pull[:, 0] * slope[name][line]
+                    force += share.masked_fill(self.absent, 0) if statistic.over == "candidates" else share
+        row, column = self.row + self.spot.rows.start, self.column + self.spot.columns.start
+        matrix = self.matrix
+        if "query" in wanted:
+            sums["query"].index_add_(0, row, matrix.key[column] * force[:, None])
+        fresh = column >= self.spot.fresh.start
+        into = "query" if matrix.mirrored else "key"
+        if into in wanted:
+            weighted = matrix.query[row] * torch.where(fresh, force, 0)[:, None]
+            sums[into].index_add_(0, column, weighted)
+        if "offset" in wanted:
+            sums["offset"].index_add_(0, column, force)
