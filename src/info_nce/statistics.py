@@ -72,9 +72,8 @@ class LogSumExp(Statistic):
 
     def of(self, tile: Tile, dim: int) -> Tensor:
         """Sum in log space, with the true maximum."""
-        if tile.unfit(self.over, dim) is None:  # no line is empty
-            return torch.logsumexp(tile.logits if self.power == 1 else tile.logits * self.power, dim)
-        return log_sum_exp(tile.of(self.over, dim, float("-inf")) * self.power, dim)
+        values = tile.of(self.over, dim, float("-inf"))
+        return log_sum_exp(values if self.power == 1 else values * self.power, dim)
 
     def alone(self, logit: Tensor) -> Tensor:
         """log(exp(power * logit))."""
