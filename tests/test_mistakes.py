@@ -2,7 +2,8 @@
 
 # N queries, K candidates; the oracles' calls are those of tests/reference/test_reference.py
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,10 +16,15 @@ from info_nce import InfoNCE, Matryoshka, views_from_interleaved, views_from_sta
 from info_nce import functional as f
 from info_nce import losses as faces
 from info_nce.checks import ArgumentError
-from info_nce.engines import Dense, Engine, Tiled
-from info_nce.losses import decoupled
-from info_nce.pairing import Partner, Without
-from info_nce.scores import Operand, Tile
+from info_nce.engines import Dense, Engine, Tiled, exponentials, tiled
+from info_nce.engines.base import Totals
+from info_nce.engines.blocks import Spot
+from info_nce.engines.exponentials import Force, Term
+from info_nce.engines.parts import Part
+from info_nce.engines.workers import Alone, Excluded
+from info_nce.losses import compose, decoupled
+from info_nce.pairing import Nowhere, Partner, Shifted, Without, views
+from info_nce.scores import Operand
 from info_nce.similarity import Bilinear, Cosine, DotProduct, NegativeSquaredDistance, Similarity
 from info_nce.statistics import Count, LogSumExp, Softplus, Statistic, Sum
 from tests import reference as ref
@@ -267,8 +273,10 @@ def test_a_wrong_merge_of_log_sums_breaks_the_parity_of_tiles(name: str, wrong: 
 
 @pytest.mark.parametrize(("kind", "wrong"), [pair for pair in MERGES if pair[0] is not LogSumExp])
 def test_a_wrong_merge_of_sums_breaks_the_parity_of_tiles(kind: type[Statistic], wrong: Mistake) -> None:
-    case = case_named({Sum: "info_nce smoothing", Count: "debiased", Softplus: "siglip"}[kind])
+    # with a margin, only a sweep says how many negatives there are
+    case = case_named({Sum: "info_nce smoothing", Count: "debiased margin", Softplus: "siglip"}[kind])
     right = value_of(case, Dense())
+    assert_close(value_of(case, Tiled(3, 2)), right, rtol=1e-11, atol=1e-11)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kind, "merge", wrong)
         found = value_of(case, Tiled(3, 2))
@@ -276,59 +284,72 @@ def test_a_wrong_merge_of_sums_breaks_the_parity_of_tiles(kind: type[Statistic],
         assert_close(found, right, **VISIBLE)
 
 
-def own_total(self: LogSumExp, tile: Tile, dim: int, _: Tensor) -> Tensor:
+def assert_noticed_in_the_gradient(case: Case, patched: Callable[[pytest.MonkeyPatch], None]) -> None:
+    """Tiles agree with the whole matrix, and do not when a mistake is made in them."""
+    right = weighted_slopes(case, Dense())
+    assert_close(weighted_slopes(case, Tiled(3, 2)), right, rtol=1e-11, atol=1e-11)
+    with pytest.MonkeyPatch.context() as patch:
+        patched(patch)
+        found = weighted_slopes(case, Tiled(3, 2))
+    with pytest.raises(AssertionError):
+        assert_close(found, right, **VISIBLE)
+
+
+back, weighed = Part.back, exponentials._weighed
+
+
+def own_total(part: Part, _: Any, slopes: Sequence[Totals], sums: Totals) -> None:
     """The share of a cell in its tile, where its share in the row is meant."""
-    return torch.softmax(tile.of(self.over, dim, float("-inf")) * self.power, dim).nan_to_num(0) * self.power
+    back(part, part.totals(), slopes, sums)
 
 
-def no_share(self: LogSumExp, tile: Tile, dim: int, _: Tensor) -> Tensor:
+def no_share(part: Part, totals: Sequence[Totals], slopes: Sequence[Totals], sums: Totals) -> None:
     """The share forgotten: e^s itself."""
-    return torch.exp(tile.of(self.over, dim, float("-inf")) * self.power) * self.power
-
-
-def no_power(self: LogSumExp, tile: Tile, dim: int, total: Tensor) -> Tensor:
-    """The inner derivative forgotten."""
-    total = total.masked_fill(total == float("-inf"), 0).unsqueeze(dim)
-    return torch.exp(tile.of(self.over, dim, float("-inf")) * self.power - total)
+    back(part, [{name: torch.zeros_like(total) for name, total in side.items()} for side in totals], slopes, sums)
 
 
 @pytest.mark.parametrize("wrong", [own_total, no_share])
 @pytest.mark.parametrize("name", SOFTMAX_CASES)
 def test_a_dropped_share_breaks_the_gradient_of_tiles(name: str, wrong: Mistake) -> None:
-    case = case_named(name)
-    right = weighted_slopes(case, Dense())
-    assert_close(weighted_slopes(case, Tiled(3, 2)), right, rtol=1e-11, atol=1e-11)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(LogSumExp, "pull", wrong)
-        found = weighted_slopes(case, Tiled(3, 2))
-    with pytest.raises(AssertionError):
-        assert_close(found, right, **VISIBLE)
+    assert_noticed_in_the_gradient(case_named(name), lambda patch: patch.setattr(Part, "back", wrong))
+
+
+def no_power(cells: Tensor, shift: Tensor | None, terms: Sequence[Term]) -> Force:
+    """The inner derivative forgotten."""
+    return weighed(cells, shift, [replace(term, slope=term.slope / term.power) for term in terms])
 
 
 def test_a_forgotten_power_breaks_the_gradient_of_hard_negatives() -> None:
     case = case_named("hard")
-    right = weighted_slopes(case, Dense())
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(LogSumExp, "pull", no_power)
-        found = weighted_slopes(case, Tiled(3, 2))
-    with pytest.raises(AssertionError):
-        assert_close(found, right, **VISIBLE)
+    assert_noticed_in_the_gradient(case, lambda patch: patch.setattr(exponentials, "_weighed", no_power))
 
 
-def last_tile_only(self: Operand, total: Tensor, rows: slice, columns: slice, gradient: Tensor) -> None:
+def last_tile_only(patch: pytest.MonkeyPatch) -> None:
     """= for +=: what an earlier tile gave is lost."""
-    total[self.part(rows, columns)] = gradient
+
+    def given(operand: Operand, total: Tensor, rows: slice, columns: slice, gradient: Tensor) -> None:
+        total[operand.part(rows, columns)] = gradient
+
+    def made(part: Part, *args: Any) -> None:
+        init(part, *args)
+        give = part.give
+
+        def overwrite(force: Force, sums: Totals) -> None:
+            alone = {name: torch.zeros_like(total) for name, total in sums.items()}
+            give(force, alone)
+            for name, gradient in alone.items():
+                sums[name].copy_(torch.where(gradient == 0, sums[name], gradient))
+
+        part.give = overwrite
+
+    init = Part.__init__
+    patch.setattr(Operand, "give", given)
+    patch.setattr(Part, "__init__", made)
 
 
 @pytest.mark.parametrize("name", [*SOFTMAX_CASES, "siglip learned", "info_nce own", "wav2vec2"])
 def test_a_gradient_that_is_not_added_up_is_noticed(name: str) -> None:
-    case = case_named(name)
-    right = weighted_slopes(case, Dense())
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Operand, "give", last_tile_only)
-        found = weighted_slopes(case, Tiled(3, 2))
-    with pytest.raises(AssertionError):
-        assert_close(found, right, **VISIBLE)
+    assert_noticed_in_the_gradient(case_named(name), last_tile_only)
 
 
 def counted_once(self: Operand, total: Tensor, rows: slice, columns: slice, gradient: Tensor) -> None:
@@ -347,47 +368,107 @@ def test_a_row_that_is_looked_up_twice_gets_both_gradients() -> None:
         assert_close(found, right, **VISIBLE)
 
 
-def partner_of_part(self: Partner, rows: slice, columns: slice) -> Tensor:
+def fill_of_part(cells: Shifted, tile: Tensor, _: slice, __: slice, value: float) -> None:
+    """The diagonal of a tile taken for that of the matrix."""
+    if cells.by < tile.shape[1]:
+        tile.diagonal(cells.by).fill_(value)
+
+
+def listed_of_part(cells: Partner, rows: slice, columns: slice) -> tuple[Tensor, Tensor]:
     """The columns of a tile taken for those of the matrix."""
-    return self.column[rows, None] == torch.arange(columns.stop - columns.start)
+    column = cells.column[rows]
+    (row,) = (column < columns.stop - columns.start).nonzero(as_tuple=True)
+    return row, column[row]
 
 
-@pytest.mark.parametrize("name", ["info_nce", "nt_xent", "dcl", "siglip"])
-def test_a_tile_that_does_not_know_where_it_is_is_noticed(name: str) -> None:
+def mask_of_part(cells: Partner, rows: slice, columns: slice) -> Tensor:
+    """The same, cell by cell."""
+    return cells.column[rows, None] == torch.arange(columns.stop - columns.start)
+
+
+@pytest.mark.parametrize(
+    ("kind", "method", "wrong", "name"),
+    [
+        *[(Shifted, "fill", fill_of_part, name) for name in ("info_nce", "nt_xent", "siglip", "info_nce margin")],
+        *[(Partner, "listed", listed_of_part, name) for name in ("info_nce", "nt_xent", "dcl", "cpc both [1, 2]")],
+        *[(Partner, "mask", mask_of_part, name) for name in ("info_nce own", "cpc same [1, 2]")],
+    ],
+)
+def test_a_tile_that_does_not_know_where_it_is_is_noticed(
+    kind: type[Partner], method: str, wrong: Mistake, name: str
+) -> None:
     case = case_named(name)
     right = value_of(case, Dense())
+    assert_close(value_of(case, Tiled(3, 2)), right, rtol=1e-11, atol=1e-11)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Partner, "mask", partner_of_part)
+        patch.setattr(kind, method, wrong)
         assert_close(value_of(case, Dense()), right)  # one tile is at the beginning
         found = value_of(case, Tiled(3, 2))
     with pytest.raises(AssertionError):
         assert_close(found, right, **VISIBLE)
 
 
-def test_a_row_that_meets_itself_is_noticed() -> None:
+@pytest.mark.parametrize("name", ["nt_xent", "dcl", "debiased"])
+def test_a_row_that_meets_itself_is_noticed(name: str) -> None:
     """Parity of engines says nothing of this: both would be wrong. The oracle does."""
-    case = case_named("nt_xent")
+    case = case_named(name)
     right = t(case.oracle(**case.tensors))
     assert_close(value_of(case, Tiled(3, 2)), right, rtol=1e-11, atol=1e-11)
     with pytest.MonkeyPatch.context() as patch:
-        kept = Tile.unfit
-        patch.setattr(
-            Tile, "unfit", lambda self, role, dim: kept(Tile(self.logits, self.positive, (None, None)), role, dim)
-        )
+        patch.setattr(compose, "views", lambda *args: (views(*args)[0], Nowhere()))
         dense, tiled = value_of(case, Dense()), value_of(case, Tiled(3, 2))
     assert_close(tiled, dense, rtol=1e-11, atol=1e-11)
     with pytest.raises(AssertionError):
         assert_close(dense, right, **VISIBLE)
 
 
-def test_a_positive_that_its_own_id_leaves_out_is_noticed() -> None:
+@pytest.mark.parametrize("engine", [Dense(), Tiled(), Tiled(3, 2)], ids=str)
+def test_a_positive_that_its_own_id_leaves_out_is_noticed(engine: Engine) -> None:
     case = case_named("info_nce ids out")
     right = t(case.oracle(**case.tensors))
+    assert_close(value_of(case, engine), right, rtol=1e-11, atol=1e-11)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Without, "mask", lambda self, rows, columns: self.one.mask(rows, columns))
-        found = value_of(case, Dense())
+        for method in ("mask", "contains", "listed"):
+            patch.setattr(Without, method, lambda self, *where, method=method: getattr(self.one, method)(*where))
+        found = value_of(case, engine)
     with pytest.raises(AssertionError):
         assert_close(found, right, **VISIBLE)
+
+
+@pytest.mark.parametrize("name", ["nt_xent", "nt_xent ids out", "dcl", "robust", "sup_con", "symmetric margin"])
+def test_an_exponential_that_is_not_erased_is_noticed(name: str) -> None:
+    case = case_named(name)
+    assert_noticed_in_the_gradient(case, lambda patch: patch.setattr(Excluded, "erase", lambda _, __: None))
+
+
+totals_alone = Alone.totals
+
+
+@pytest.mark.parametrize("name", ["info_nce", "symmetric", "nt_xent", "nt_xent ids out"])
+def test_a_positive_that_is_forgotten_among_the_candidates_is_noticed(name: str) -> None:
+    def totals(alone: Alone, dim: int) -> Totals:
+        found = totals_alone(alone, dim)
+        return {
+            n: torch.full_like(t, -torch.inf) if alone.statistics[n].over == "candidates" else t
+            for n, t in found.items()
+        }
+
+    assert_noticed_in_the_gradient(case_named(name), lambda patch: patch.setattr(Alone, "totals", totals))
+
+
+spots = tiled._spots
+
+
+def all_fresh(*args: Any, **settings: Any) -> Iterator[Spot]:
+    """A square on the diagonal of a mirrored matrix taken for one whose mirror image lies elsewhere."""
+    for spot in spots(*args, **settings):
+        yield replace(spot, fresh=spot.columns)
+
+
+@pytest.mark.parametrize("name", ["nt_xent", "nt_xent sharp", "sup_con", "sup_con inside", "dcl", "debiased"])
+def test_a_cell_of_a_mirrored_matrix_that_counts_twice_is_noticed(name: str) -> None:
+    case = case_named(name)
+    assert_noticed_in_the_gradient(case, lambda patch: patch.setattr(tiled, "_spots", all_fresh))
 
 
 def test_logits_of_a_thousand_do_not_overflow_as_a_sum_without_its_maximum_does() -> None:

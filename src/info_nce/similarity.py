@@ -49,17 +49,16 @@ class _Unit(torch.autograd.Function):
     def forward(ctx: Any, vectors: Tensor) -> Tensor:
         norm = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
         low, high = torch.aminmax(norm)
-        # squares of anything between are exact enough; looking at numbers is free on the CPU only
-        plain = vectors.device.type == "cpu" and low.item() > 1e-15 and high.item() < 1e15
         factors = [norm]
-        direction = vectors / norm
-        if not plain:
+        # squares of anything between are exact enough; looking at numbers is free on the CPU only
+        if vectors.device.type != "cpu" or not (low.item() > 1e-15 and high.item() < 1e15):
             largest = vectors.abs().amax(-1, keepdim=True)
             largest = torch.where(largest == 0, 1, largest)
-            direction = vectors / largest
-            norm = torch.linalg.vector_norm(direction, dim=-1, keepdim=True)
+            norm = torch.linalg.vector_norm(vectors / largest, dim=-1, keepdim=True)
             factors = [largest, torch.where(norm == 0, 1, norm)]
-            direction = direction.div_(factors[1])
+        direction: Tensor = vectors
+        for factor in factors:
+            direction = direction / factor
         ctx.save_for_backward(vectors, direction, *factors)
         return direction
 
@@ -69,10 +68,9 @@ class _Unit(torch.autograd.Function):
         if torch.is_grad_enabled():
             with torch.enable_grad():
                 again = vectors.view_as(vectors)
-                (found,) = torch.autograd.grad(_unit(again), again, slope, create_graph=True)
-            return found
+                return torch.autograd.grad(_unit(again), again, slope, create_graph=True)[0]
         along = (direction * slope).sum(-1, keepdim=True)
-        found = torch.addcmul(slope, direction, along, value=-1)
+        found: Tensor = torch.addcmul(slope, direction, along, value=-1)
         for factor in factors:
             found.div_(factor)
         return found

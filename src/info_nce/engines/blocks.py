@@ -25,7 +25,8 @@ class Spot:
     @property
     def stale(self) -> int:
         """How many of the columns are not fresh."""
-        return self.fresh.start - self.columns.start
+        stale: int = self.fresh.start - self.columns.start
+        return stale
 
 
 def blocks(cells: Tensor) -> Iterator[slice]:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - torch's own name for it
 from torch import Tensor
 
 from info_nce.engines.blocks import blocks
@@ -151,7 +150,7 @@ class Exponentials:
                 some.exp_()
             else:
                 some.sub_(shift[block] if len(shift) > 1 else shift).clamp_(min=self.range.floor).exp_()
-                F.threshold_(some, 1.001 * math.exp(self.range.floor), 0.0)
+                torch.threshold_(some, 1.001 * math.exp(self.range.floor), 0.0)
         self.exclusion.erase(cells)
         self.shifted[dim] = cells, shift
 

@@ -100,7 +100,8 @@ class Job:
 
 
 def _size(spot: Spot) -> int:
-    return (spot.rows.stop - spot.rows.start) * (spot.columns.stop - spot.columns.start)
+    size: int = (spot.rows.stop - spot.rows.start) * (spot.columns.stop - spot.columns.start)
+    return size
 
 
 def _cut(totals: Totals, lines: slice) -> Totals:

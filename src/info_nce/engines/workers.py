@@ -10,6 +10,7 @@ from torch import Tensor
 from info_nce.engines.base import Statistics, Totals
 from info_nce.engines.blocks import Spot, blocks
 from info_nce.engines.exponentials import BURIED, Exponentials, Force, Term
+from info_nce.pairing import Nowhere
 from info_nce.scores import ROWS, Role, ScoreMatrix, Tile
 from info_nce.statistics import LogSumExp, Statistic
 
@@ -162,21 +163,31 @@ class Alone:
         if places is None:
             raise NotImplementedError  # asked for partners only
         self.matrix, self.spot, self.statistics, self.shape = matrix, spot, statistics, logits.shape
-        self.row, self.column = places
+        row, self.column = places
+        # mostly all rows, in order: then nothing need be looked up
+        self.row = slice(None) if len(row) == len(logits) else row
         self.logit = logits[places]
-        # what a role that the positive does not play makes of it
-        row, column = self.row + spot.rows.start, self.column + spot.columns.start
-        self.absent = matrix.out.contains(row, column)
+        self.to = row + spot.rows.start, self.column + spot.columns.start
+        self.out = None if isinstance(matrix.out, Nowhere) else matrix.out.contains(*self.to)
+
+    def _line(self, dim: int) -> slice | Tensor:
+        return self.row if dim == ROWS else self.column
+
+    def _inside(self, statistic: Statistic, values: Tensor, otherwise: float) -> Tensor:
+        """The values where the positive plays the role."""
+        left_out = self.out is not None and statistic.over == "candidates"
+        return values.masked_fill(self.out, otherwise) if left_out and self.out is not None else values
 
     def totals(self, dim: int) -> Totals:
         """The statistics of each line; of lines whose positive lies elsewhere, what changes nothing."""
-        line = self.row if dim == ROWS else self.column
         found = {}
         for name, statistic in self.statistics.items():
-            found[name] = self.logit.new_full((self.shape[1 - dim],), statistic.identity)
-            total = statistic.alone(self.logit)
-            out = statistic.over == "candidates"
-            found[name][line] = total.masked_fill(self.absent, statistic.identity) if out else total
+            total = self._inside(statistic, statistic.alone(self.logit), statistic.identity)
+            if dim != ROWS or not isinstance(self.row, slice):
+                every = total.new_full((self.shape[1 - dim],), statistic.identity)
+                every[self._line(dim)] = total
+                total = every
+            found[name] = total
         return found
 
     def back(
@@ -191,20 +202,17 @@ class Alone:
         force = torch.zeros_like(self.logit)
         tile = Tile(self.logit[:, None])
         for dim, total, slope in zip(dims, totals, slopes, strict=True):
-            line = self.row if dim == ROWS else self.column
+            line = self._line(dim)
             for name, statistic in self.statistics.items():
                 if statistic.differentiable:
-                    pull = replace(statistic, over="candidates").pull(tile, ROWS, total[name][line])
-                    share = pull[:, 0] * slope[name][line]
-                    force += share.masked_fill(self.absent, 0) if statistic.over == "candidates" else share
-        row, column = self.row + self.spot.rows.start, self.column + self.spot.columns.start
-        matrix = self.matrix
+                    pull = replace(statistic, over="candidates").pull(tile, ROWS, total[name][line])[:, 0]
+                    force += self._inside(statistic, pull * slope[name][line], 0.0)
+        matrix, (row, column) = self.matrix, self.to
         if "query" in wanted:
             sums["query"].index_add_(0, row, matrix.key[column] * force[:, None])
-        fresh = column >= self.spot.fresh.start
         into = "query" if matrix.mirrored else "key"
         if into in wanted:
-            weighted = matrix.query[row] * torch.where(fresh, force, 0)[:, None]
-            sums[into].index_add_(0, column, weighted)
+            fresh = torch.where(column >= self.spot.fresh.start, force, 0) if self.spot.stale else force
+            sums[into].index_add_(0, column, matrix.query[row] * fresh[:, None])
         if "offset" in wanted:
             sums["offset"].index_add_(0, column, force)
