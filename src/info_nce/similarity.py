@@ -68,7 +68,8 @@ class _Unit(torch.autograd.Function):
         if torch.is_grad_enabled():
             with torch.enable_grad():
                 again = vectors.view_as(vectors)
-                return torch.autograd.grad(_unit(again), again, slope, create_graph=True)[0]
+                again_slope: Tensor = torch.autograd.grad(_unit(again), again, slope, create_graph=True)[0]
+                return again_slope
         along = (direction * slope).sum(-1, keepdim=True)
         found: Tensor = torch.addcmul(slope, direction, along, value=-1)
         for factor in factors:

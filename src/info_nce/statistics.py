@@ -149,7 +149,7 @@ class Softplus(Statistic):
     sign: Literal[-1, 1] = 1
 
     @property
-    def ignores_buried(self) -> bool:  # type: ignore[override] # decided by the sign
+    def ignores_buried(self) -> bool:  # type: ignore[override]  # decided by the sign
         """log(1 + exp(-inf)) is 0."""
         return self.sign == 1
 

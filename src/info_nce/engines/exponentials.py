@@ -9,7 +9,7 @@ cells: a cell is exponentiated and no more.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -45,6 +45,7 @@ class Term:
     slope: Tensor
 
 
+@runtime_checkable
 class Exclusion(Protocol):
     """Which cells do not take part."""
 

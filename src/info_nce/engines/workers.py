@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from info_nce.statistics import LogSumExp, Statistic
 __all__ = ["Alone", "ByDefinition", "Excluded", "InPlace", "Shared", "Worker"]
 
 
+@runtime_checkable
 class Worker(Protocol):
     """Some statistics of a part, along some directions."""
 
@@ -99,6 +100,8 @@ class InPlace:
 
     def __init__(self, cells: Tensor, excluded: Excluded, statistics: Statistics, way: Sequence[int]) -> None:
         excluded.bury(cells)
+        if excluded.suspects:
+            torch.threshold_(cells, BURIED / 2, float("-inf"))
         self.cells, self.way = cells, way
         self.statistics = {name: replace(statistic, over="candidates") for name, statistic in statistics.items()}
 
@@ -108,12 +111,11 @@ class InPlace:
 
     def _total(self, statistic: Statistic, dim: int) -> Tensor:
         parts = [statistic.of(Tile(self.cells[block]), dim) for block in blocks(self.cells)]
-        if dim == ROWS:
-            return torch.cat(parts)
-        total = parts[0]
-        for part in parts[1:]:
+        total = torch.cat(parts) if dim == ROWS else parts[0]
+        for part in parts[1:] if dim != ROWS else ():
             total = statistic.merge(total, part)
-        return total
+        # the largest of buried logits is that of no cell
+        return total.masked_fill(total < BURIED / 2, statistic.identity)
 
     def force(self, totals: Sequence[Totals], slopes: Sequence[Totals]) -> Force:
         """What each cell pulls, times what the loss changes by."""
