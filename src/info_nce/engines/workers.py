@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from functools import reduce
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -111,9 +112,7 @@ class InPlace:
 
     def _total(self, statistic: Statistic, dim: int) -> Tensor:
         parts = [statistic.of(Tile(self.cells[block]), dim) for block in blocks(self.cells)]
-        total = torch.cat(parts) if dim == ROWS else parts[0]
-        for part in parts[1:] if dim != ROWS else ():
-            total = statistic.merge(total, part)
+        total = torch.cat(parts) if dim == ROWS else reduce(statistic.merge, parts)
         # the largest of buried logits is that of no cell
         return total.masked_fill(total < BURIED / 2, statistic.identity)
 
