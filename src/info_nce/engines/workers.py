@@ -112,9 +112,7 @@ class InPlace:
 
     def _total(self, statistic: Statistic, dim: int) -> Tensor:
         parts = [statistic.of(Tile(self.cells[block]), dim) for block in blocks(self.cells)]
-        total = torch.cat(parts) if dim == ROWS else reduce(statistic.merge, parts)
-        # the largest of buried logits is that of no cell
-        return total.masked_fill(total < BURIED / 2, statistic.identity)
+        return torch.cat(parts) if dim == ROWS else reduce(statistic.merge, parts)
 
     def force(self, totals: Sequence[Totals], slopes: Sequence[Totals]) -> Force:
         """What each cell pulls, times what the loss changes by."""
