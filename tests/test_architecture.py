@@ -32,8 +32,17 @@ LAYERS: list[list[str]] = [
 """From the bottom up: a module may import those of the layers below, not those beside it or above."""
 CORE = [name for layer in LAYERS for name in layer]
 APPLICATION = ["data", "recipes", "evaluation", "report", "cli", "commands", "errors", "__main__"]
-NARROWER: dict[str, set[str]] = {"views": {"checks", "similarity"}, "functional": {"losses"}}
+NARROWER: dict[str, set[str]] = {
+    "views": {"checks", "similarity"},
+    "functional": {"losses"},
+    "engines": {"checks", "precision", "pairing", "scores", "statistics"},
+}
 """Modules that need less than their layer would allow."""
+CELLS: dict[str, dict[str, set[str]]] = {
+    "engines.blocks": {},
+    "engines.exponentials": {"engines.blocks": {"blocks"}, "scores": {"COLUMNS", "ROWS"}},
+}
+"""Modules that work on the cells of any tile, and all that they take from others."""
 PUBLIC: dict[str, set[str]] = {
     "": {*info_nce.__all__, "__version__"},
     "checks": set(checks.__all__),
@@ -45,6 +54,8 @@ PUBLIC: dict[str, set[str]] = {
 """What the application may take from the core; "" is `info_nce` itself."""
 OTHERS_BUSINESS = {"device", "engine", "rank"}
 """What an objective knows nothing of."""
+FORMULAS = {"embedding", "matrix", "matrice", "objective", "positive", "negative", "query", "similarity", "statistic"}
+"""What those who work on cells know nothing of."""
 REFUSED = r"torch\.distributed\b|os\.(environb?|getenvb?)\b"
 
 Imports = Iterator[tuple[str, set[str]]]
@@ -233,6 +244,13 @@ def test_an_objective_knows_no_engine_no_device_and_no_rank(name: str) -> None:
     assert words(MODULES[name]) & OTHERS_BUSINESS == set()
 
 
+@pytest.mark.parametrize("name", CELLS)
+def test_who_works_on_cells_knows_no_matrix_and_no_formula(name: str) -> None:
+    assert {module: names for module, names in imports(ast.parse(MODULES[name])) if names} == CELLS[name]
+    assert words(MODULES[name]) & FORMULAS == set()
+    assert words(MODULES["engines.workers"]) & FORMULAS  # whoever knows a matrix is noticed
+
+
 @pytest.mark.parametrize("name", [name for name in MODULES if name.partition(".")[0] in {"", *CORE}])
 def test_a_module_of_the_core_only_defines_when_it_is_imported(name: str) -> None:
     assert doings(MODULES[name]) == []
@@ -281,6 +299,7 @@ BAD_IMPORTS = {
     "temperature imports the module beside it": ("temperature", "from info_nce.similarity import Cosine"),
     "an objective knows an engine": ("objectives.softmax", "from info_nce.engines.dense import Dense"),
     "an engine knows an objective": ("engines.tiled", "from info_nce.objectives import Softmax"),
+    "an engine knows a similarity": ("engines.parts", "from info_nce.similarity import Cosine"),
     "the queue knows an engine": ("queue", "from info_nce import engines"),
     "an objective imports an engine when called": ("objectives.new", "def f():\n    import info_nce.engines"),
     "assemble calls contrast": ("assemble", "from info_nce.contrast import contrast"),
