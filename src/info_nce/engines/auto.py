@@ -8,23 +8,33 @@ from torch import Tensor
 
 from info_nce.engines.base import Engine, Formula, Reduction, Statistics, Totals
 from info_nce.engines.dense import Dense
-from info_nce.engines.tiled import Tiled
+from info_nce.engines.tiled import Tiled, check_memory
 from info_nce.precision import compute_dtype
 from info_nce.scores import ScoreMatrix
 
 __all__ = ["Auto"]
 
-_DENSE_BYTES = 16 << 20
-"""Up to here the matrix is no burden (autograd keeps about four of it), and one tile would hold it anyway."""
+_DENSE_BYTES = 1 << 20
+"""Up to here, 512 x 512 in float32, what a tile spares costs more than storing the matrix (`benchmarks`)."""
 
 
 @dataclass(frozen=True)
 class Auto(Engine):
-    """Dense while the matrix is small or being compiled, tiled beyond. Values and gradients are the same."""
+    """Dense while the matrix is small or being compiled, tiled beyond. Values and gradients are the same.
+
+    Args:
+        memory: bytes that a tile may take, see `Tiled`.
+    """
+
+    memory: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no tile can fit in."""
+        check_memory(self.memory)
 
     def tiles(self, matrix: ScoreMatrix) -> Iterator[tuple[slice, slice]]:
         """The chosen engine's tiles."""
-        return self.choose(matrix.shape[0], matrix.row_cost, matrix.query.dtype)[0].tiles(matrix)
+        return self._chosen([matrix]).tiles(matrix)
 
     def choose(self, rows: int, columns: int, dtype: torch.dtype = torch.float32) -> tuple[Engine, str]:
         """Pick the engine for a matrix of this size.
@@ -38,13 +48,18 @@ class Auto(Engine):
             return Dense(), f"{text}; being compiled, and only the dense path compiles without a graph break"
         if size <= _DENSE_BYTES:
             return Dense(), f"{text}, at most {_DENSE_BYTES >> 20} MiB"
-        return Tiled(), f"{text}, more than {_DENSE_BYTES >> 20} MiB"
+        return Tiled(memory=self.memory), f"{text}, more than {_DENSE_BYTES >> 20} MiB"
+
+    def _chosen(self, matrices: Sequence[ScoreMatrix]) -> Engine:
+        query = matrices[0].query
+        if query.device.type == "meta":  # there are no numbers that a tile could look at
+            return Dense()
+        return self.choose(len(query), max([matrix.row_cost for matrix in matrices]), query.dtype)[0]
 
     def _totals(
         self, matrices: Sequence[ScoreMatrix], statistics: Statistics, directions: tuple[int, ...]
     ) -> tuple[Totals, ...]:
-        widest = max([matrix.row_cost for matrix in matrices])
-        engine, _ = self.choose(matrices[0].shape[0], widest, matrices[0].query.dtype)
+        engine = self._chosen(matrices)
         return engine._totals(matrices, statistics, directions)  # noqa: SLF001 - engines are one family
 
     def loss(
@@ -58,11 +73,10 @@ class Auto(Engine):
         symmetric: bool = False,
     ) -> Tensor:
         """Leave it to the chosen engine."""
-        widest = max([matrix.row_cost for matrix in matrices])
-        engine, _ = self.choose(matrices[0].shape[0], widest, matrices[0].query.dtype)
-        return engine.loss(matrices, statistics, formula, given, reduction, symmetric=symmetric)
+        return self._chosen(matrices).loss(matrices, statistics, formula, given, reduction, symmetric=symmetric)
 
     def explain(self, rows: int, columns: int, dtype: torch.dtype = torch.float32) -> str:
         """Say in one line which engine a matrix of this size gets, and why."""
         engine, reason = self.choose(rows, columns, dtype)
-        return f"{engine!r}: {reason}. Local to this process, whatever process group is up."
+        how = "" if isinstance(engine, Dense) else f"; {engine.explain(rows, columns, dtype).split(': ', 1)[1]}"
+        return f"{engine!r}: {reason}{how}. Local to this process, whatever process group is up."

@@ -7,6 +7,7 @@ differentiated at once and the tile turned into its gradient.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from info_nce.checks import ArgumentError, fail
@@ -14,16 +15,19 @@ from info_nce.engines.apart import apart
 from info_nce.engines.base import Engine, Formula, Reduction, Statistics, Totals, merged
 from info_nce.engines.blocks import Spot
 from info_nce.engines.sweeps import Job, complete_loss, swept_totals
+from info_nce.precision import compute_dtype
 from info_nce.scores import COLUMNS, ROWS, ScoreMatrix
 
 __all__ = ["Tiled"]
 
-_TILE_NUMBERS = 1 << 22
-"""16 MiB of float32: large enough for the product, and a few of them still fit beside any encoder."""
+_TILE_BYTES = {"cpu": 16 << 20}
+"""Large enough for the product, and a few of them still fit beside any encoder."""
+_ELSEWHERE_BYTES = 256 << 20
+"""A GPU has more units to keep busy: thin chunks made others three times slower than the whole matrix."""
 _MIN_ROWS = 64
 """Thinner chunks starve the matrix product; beyond that the tile is cut in columns."""
-_WIDEST = 1 << 23
-"""A tile of the fewest rows may take so many numbers before it is cut in columns, which costs one more product."""
+_WIDER = 2
+"""A tile of the fewest rows may take so many times its memory before it is cut in columns: that costs a product."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +37,15 @@ class Tiled(Engine):
     Args:
         rows: queries per tile; None chooses from the memory that a tile may take.
         columns: candidates per tile; None takes all of them while 64 rows of them fit.
+        memory: bytes that a tile may take (twice as many, where 64 rows need them); None is 16 MiB on a CPU and 256 MiB
+            elsewhere. Some losses need a second tile for a while.
 
     A gradient of a gradient (`create_graph=True`) is computed densely.
     """
 
     rows: int | None = None
     columns: int | None = None
+    memory: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse sizes that no tile can have."""
@@ -51,6 +58,7 @@ class Tiled(Engine):
                     expected=f"{name} >= 1",
                     hint="leave it out, and a size is chosen",
                 )
+        check_memory(self.memory)
 
     def tiles(self, matrix: ScoreMatrix) -> Iterator[tuple[slice, slice]]:
         """Row chunks, each cut in columns where a thin chunk would still be too wide."""
@@ -60,12 +68,25 @@ class Tiled(Engine):
 
     def _size(self, matrices: Sequence[ScoreMatrix]) -> tuple[int, int]:
         """Rows and columns of a tile, where the tiles of these matrices are held side by side."""
+        query = matrices[0].query
         width = max(matrix.shape[1] for matrix in matrices)
         cost = max(1, sum(matrix.row_cost for matrix in matrices) // max(1, width))
-        columns = self.columns or max(1, min(width, _WIDEST // (_MIN_ROWS * cost)))
-        rows = self.rows or max(_MIN_ROWS if columns < width else 1, _TILE_NUMBERS // (cost * columns))
         unit = max(matrix.row_unit for matrix in matrices)
+        rows, columns = self._shape(width, cost, query.dtype.itemsize, query.device.type)
         return -(-rows // unit) * unit, columns
+
+    def _shape(self, width: int, cost: int, itemsize: int, device: str) -> tuple[int, int]:
+        """Rows and columns of a tile over so many candidates, each of which takes so many numbers."""
+        numbers = (self.memory or _TILE_BYTES.get(device, _ELSEWHERE_BYTES)) // itemsize
+        columns = self.columns or max(1, min(width, _WIDER * numbers // (_MIN_ROWS * cost)))
+        rows = self.rows or max(_MIN_ROWS if numbers >= _MIN_ROWS else 1, numbers // (cost * columns))
+        return rows, columns
+
+    def explain(self, rows: int, columns: int, dtype: torch.dtype = torch.float32) -> str:
+        """Say in one line how this engine would cut a matrix of this size."""
+        height, width = self._shape(columns, 1, compute_dtype(dtype).itemsize, "cpu")
+        passes = "gradient formed with the value" if width >= columns else "each tile computed again for the gradient"
+        return f"{self!r}: tiles of {min(height, rows):,} x {width:,} on a CPU; {passes}"
 
     def _job(
         self, matrices: Sequence[ScoreMatrix], statistics: Statistics, directions: tuple[int, ...]
@@ -114,6 +135,18 @@ class Tiled(Engine):
             return formula({**total, **given})
 
         return complete_loss(job, priced, known, given, reduction)
+
+
+def check_memory(memory: object) -> None:
+    """Refuse what is no number of bytes."""
+    if memory is not None and (not isinstance(memory, int) or isinstance(memory, bool) or memory < 1):
+        fail(
+            ArgumentError,
+            "memory must be a number of bytes.",
+            got=f"memory={memory!r}",
+            expected="a whole number >= 1",
+            hint="memory=64 << 20 for 64 MiB; leave it out, and it is chosen",
+        )
 
 
 def _spots(matrix: ScoreMatrix, rows: int, columns: int, *, half: bool) -> Iterator[Spot]:
