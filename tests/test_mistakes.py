@@ -314,9 +314,9 @@ def test_a_dropped_share_breaks_the_gradient_of_tiles(name: str, wrong: Mistake)
     assert_noticed_in_the_gradient(case_named(name), lambda patch: patch.setattr(Part, "back", wrong))
 
 
-def no_power(cells: Tensor, shift: Tensor | None, terms: Sequence[Term]) -> Force:
+def no_power(cells: Tensor, shift: Tensor | None, unit: float, terms: Sequence[Term]) -> Force:
     """The inner derivative forgotten."""
-    return weighed(cells, shift, [replace(term, slope=term.slope / term.power) for term in terms])
+    return weighed(cells, shift, unit, [replace(term, slope=term.slope / term.power) for term in terms])
 
 
 def test_a_forgotten_power_breaks_the_gradient_of_hard_negatives() -> None:

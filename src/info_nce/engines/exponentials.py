@@ -1,4 +1,4 @@
-"""exp(logit), once for every log-sum-exp over the same cells, and in the memory of the logits.
+"""exp(power * logit), once for every log-sum-exp over the same cells, and in the memory of the logits.
 
 Everything that depends on a line alone (a maximum, a total, a slope) is applied to the sums over the line, not to its
 cells: a cell is exponentiated and no more.
@@ -78,6 +78,9 @@ _RANGES = {torch.float32: _Range(40, -50, 20), torch.float64: _Range(600, -650, 
 class Exponentials:
     """The cells of a tile as exp(logit - shift), for log-sum-exps of several powers in one or both directions.
 
+    Logits are taken times the lowest power, and the powers over it, so that no power is below 1: a root would raise the
+    cells that are too small to count.
+
     Args:
         logits: (n, m), overwritten.
         exclusion: the cells that do not take part.
@@ -86,12 +89,13 @@ class Exponentials:
     """
 
     def __init__(self, logits: Tensor, exclusion: Exclusion, powers: Sequence[float], reach: float) -> None:
-        self.logits, self.exclusion = logits, exclusion
-        self.power = max(1.0, *powers)
+        self.unit, highest = min(powers), max(powers)
+        self.logits, self.exclusion = logits if self.unit == 1 else logits.mul_(self.unit), exclusion
+        self.highest = highest / self.unit
         self.range = _RANGES[logits.dtype]
-        self.within = reach * self.power <= self.range.room
+        self.within = reach * highest <= self.range.room
         self.shifted: dict[int | None, tuple[Tensor, Tensor | None]] = {}
-        """By direction, or under None for both: exp(logit - shift), and the shift."""
+        """By direction, or under None for both: exp(unit * logit - shift), and the shift."""
 
     def totals(self, dims: Sequence[int], powers: Mapping[str, float]) -> tuple[dict[str, Tensor], ...]:
         """The log-sum-exps along each direction: {name: (n) or (m)}."""
@@ -113,9 +117,9 @@ class Exponentials:
             self.exclusion.bury(self.logits)
             # a line's total is its largest logit and up to log(n) / power above: the highest power is the closest
             closest = {term.dim: term for term in sorted(terms, key=lambda term: term.power)}
-            self._shift([*closest], [(t.total / t.power).unsqueeze(t.dim) for t in closest.values()])
+            self._shift([*closest], [(t.total / t.power * self.unit).unsqueeze(t.dim) for t in closest.values()])
         parts = [
-            _weighed(cells, shift, [term for term in terms if dim in (None, term.dim)])
+            _weighed(cells, shift, self.unit, [term for term in terms if dim in (None, term.dim)])
             for dim, (cells, shift) in self.shifted.items()
         ]
         return parts[0] if len(parts) == 1 else Force(parts[0].plain() + parts[1].plain())
@@ -124,9 +128,9 @@ class Exponentials:
         cells, shift = self.shifted[None if None in self.shifted else dim]
         found = {}
         for name, power in powers.items():
-            total = torch.log(_sum(cells, power, dim))
+            total = torch.log(_sum(cells, power / self.unit, dim))
             if shift is not None:
-                total = total + power * shift.flatten()
+                total = total + power / self.unit * shift.flatten()
             # a line without cells: a floor would make something of them
             found[name] = total if top is None else total.masked_fill(top.flatten() == float("-inf"), float("-inf"))
         return found
@@ -138,18 +142,18 @@ class Exponentials:
             self._exponentiate(None, self.logits, shifts[0])
             return
         real = torch.cat([top[top != float("-inf")] for top in tops])
-        if not len(real) or bool((real.max() - real.min()) * self.power <= self.range.clear):
+        if not len(real) or bool((real.max() - real.min()) * self.highest <= self.range.clear):
             self._exponentiate(None, self.logits, (real.max() if len(real) else real.new_zeros(())).reshape(1, 1))
             return
         for dim, shift in zip(dims, shifts, strict=True):
             self._exponentiate(dim, self.logits if dim == dims[-1] else self.logits.clone(), shift)
 
     def _exponentiate(self, dim: int | None, cells: Tensor, shift: Tensor | None) -> None:
-        for block in blocks(cells):
-            some = cells[block]
-            if shift is None:
-                some.exp_()
-            else:
+        if shift is None:
+            cells.exp_()
+        else:
+            for block in blocks(cells):
+                some = cells[block]
                 some.sub_(shift[block] if len(shift) > 1 else shift).clamp_(min=self.range.floor).exp_()
                 torch.threshold_(some, 1.001 * math.exp(self.range.floor), 0.0)
         self.exclusion.erase(cells)
@@ -164,29 +168,27 @@ def _sum(cells: Tensor, power: float, dim: int) -> Tensor:
     return torch.cat(parts) if dim == ROWS else torch.stack(parts).sum(0)
 
 
-def _weighed(cells: Tensor, shift: Tensor | None, terms: Sequence[Term]) -> Force:
-    """Sum of slope * power * exp(power * logit - total) over the terms, from exp(logit - shift)."""
+def _weighed(cells: Tensor, shift: Tensor | None, unit: float, terms: Sequence[Term]) -> Force:
+    """Sum of slope * power * exp(power * logit - total) over the terms, from exp(unit * logit - shift)."""
     factors: dict[float, dict[int, Tensor]] = {}
     for term in terms:
         total = term.total.unsqueeze(term.dim)
         # exp(-inf) = 0 for a line without cells
         log_factor = -total.masked_fill(total == float("-inf"), float("inf"))
         if shift is not None:
-            log_factor = log_factor + term.power * shift
+            log_factor = log_factor + term.power / unit * shift
         factor = term.slope.unsqueeze(term.dim) * term.power * torch.exp(log_factor)
-        along = factors.setdefault(term.power, {})
+        along = factors.setdefault(term.power / unit, {})
         along[term.dim] = along[term.dim] + factor if term.dim in along else factor
-    lowest = min(factors)
     if len(terms) == 1 and terms[0].dim == ROWS:
-        return Force(cells if lowest == 1 else cells.pow_(lowest), factors[lowest][ROWS].squeeze(1))
+        return Force(cells, factors[1][ROWS].squeeze(1))
     for block in blocks(cells):
         some = cells[block]
-        every = _outer(factors[lowest], block)
+        every = _outer(factors[1], block)
         for power, along in factors.items():
-            if power != lowest:
-                step = power - lowest
-                every = torch.addcmul(every, _outer(along, block), some if step == 1 else some.pow(step))
-        (some if lowest == 1 else some.pow_(lowest)).mul_(every)
+            if power != 1:
+                every = torch.addcmul(every, _outer(along, block), some if power == 2 else some.pow(power - 1))
+        some.mul_(every)
     return Force(cells)
 
 

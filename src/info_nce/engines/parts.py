@@ -89,7 +89,8 @@ class Part:
             self.alone.back(self.dims, totals, slopes, sums, self.wanted)
 
 
-Groups = dict[tuple[Role, bool], dict[str, Statistic]]
+Groups = dict[tuple[Role, float], dict[str, Statistic]]
+"""By role, and by how far exponentials may be too small to count: powers below 1 are no powers of those above."""
 
 
 def _sorted(statistics: Statistics, *, single: bool) -> tuple[dict[str, Statistic], Groups, dict[str, Statistic]]:
@@ -109,7 +110,8 @@ def _sorted(statistics: Statistics, *, single: bool) -> tuple[dict[str, Statisti
         if single and statistic.over == "positives":
             continue
         if statistic.ignores_buried:
-            groups.setdefault((role, isinstance(statistic, LogSumExp)), {})[name] = statistic
+            power = min(statistic.power, 1.0) if isinstance(statistic, LogSumExp) else 0.0
+            groups.setdefault((role, power), {})[name] = statistic
         else:
             alone.pop(name, None)
             rest[name] = statistic
