@@ -30,7 +30,7 @@ def unit(vectors: Float[Tensor, "... d"]) -> Float[Tensor, "... d"]:
     """
     if torch.compiler.is_compiling() or not vectors.is_floating_point():
         return _unit(vectors)
-    direction: Tensor = _Unit.apply(vectors)  # type: ignore[no-untyped-call] # torch leaves `apply` untyped
+    direction: Tensor = _Unit.apply(vectors)[0]  # type: ignore[no-untyped-call] # torch leaves `apply` untyped
     return direction
 
 
@@ -43,38 +43,40 @@ def _unit(vectors: Tensor) -> Tensor:
 
 
 class _Unit(torch.autograd.Function):
-    """The same with one tensor kept for backward instead of three, and half of the passes."""
+    """The same with one tensor kept for backward instead of three, and half of the passes.
+
+    Backward is written in what forward gave, direction and norm, so that it can be differentiated in its turn.
+    """
 
     @staticmethod
-    def forward(ctx: Any, vectors: Tensor) -> Tensor:
+    def forward(ctx: Any, vectors: Tensor) -> tuple[Tensor, Tensor]:
+        largest = None
         norm = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
         low, high = torch.aminmax(norm)
-        factors = [norm]
         # squares of anything between are exact enough; looking at numbers is free on the CPU only
         if vectors.device.type != "cpu" or not (low.item() > 1e-15 and high.item() < 1e15):
             largest = vectors.abs().amax(-1, keepdim=True)
             largest = torch.where(largest == 0, 1, largest)
-            norm = torch.linalg.vector_norm(vectors / largest, dim=-1, keepdim=True)
-            factors = [largest, torch.where(norm == 0, 1, norm)]
-        direction: Tensor = vectors
-        for factor in factors:
-            direction = direction / factor
-        ctx.save_for_backward(vectors, direction, *factors)
-        return direction
+            vectors = vectors / largest
+            norm = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
+            norm = torch.where(norm == 0, 1, norm)
+        direction = vectors / norm
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(direction, norm)
+        ctx.largest = largest
+        return direction, norm
 
     @staticmethod
-    def backward(ctx: Any, slope: Tensor) -> Tensor:
-        vectors, direction, *factors = ctx.saved_tensors
-        if torch.is_grad_enabled():
-            with torch.enable_grad():
-                again = vectors.view_as(vectors)
-                again_slope: Tensor = torch.autograd.grad(_unit(again), again, slope, create_graph=True)[0]
-                return again_slope
-        along = (direction * slope).sum(-1, keepdim=True)
-        found: Tensor = torch.addcmul(slope, direction, along, value=-1)
-        for factor in factors:
-            found.div_(factor)
-        return found
+    def backward(ctx: Any, slope: Tensor | None, slope_of_norm: Tensor | None) -> Tensor | None:
+        direction, norm = ctx.saved_tensors
+        found: Tensor | None = None
+        if slope is not None:
+            along = (direction * slope).sum(-1, keepdim=True)
+            found = torch.addcmul(slope, direction, along, value=-1) / norm
+        if slope_of_norm is not None:
+            lengthened = direction * slope_of_norm
+            found = lengthened if found is None else found + lengthened
+        return found if found is None or ctx.largest is None else found / ctx.largest
 
 
 class Similarity(nn.Module):
