@@ -72,7 +72,8 @@ class _Unit(torch.autograd.Function):
         found: Tensor | None = None
         if slope is not None:
             along = (direction * slope).sum(-1, keepdim=True)
-            found = torch.addcmul(slope, direction, along, value=-1) / norm
+            found = torch.addcmul(slope, direction, along, value=-1)
+            found = found / norm if torch.is_grad_enabled() else found.div_(norm)
         if slope_of_norm is not None:
             lengthened = direction * slope_of_norm
             found = lengthened if found is None else found + lengthened

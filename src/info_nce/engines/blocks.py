@@ -8,7 +8,7 @@ from torch import Tensor
 __all__ = ["Spot", "blocks"]
 
 _CACHED = 1 << 19
-"""2 MiB of float32: what the cores of a current server keep in their second caches, with room for steps of some length."""
+"""2 MiB of float32: about what the cores of a current server keep in their second caches."""
 
 
 @dataclass(frozen=True)

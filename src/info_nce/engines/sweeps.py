@@ -34,6 +34,8 @@ class Job:
     directions: tuple[int, ...]
     half: bool
     spots: tuple[tuple[Spot, ...], ...]
+    reaches: tuple[float, ...] = ()
+    """How far from 0 a logit of each matrix can lie."""
 
     @property
     def complete(self) -> bool:
@@ -68,8 +70,13 @@ class Job:
         )
 
     def detached(self) -> "Job":
-        """The same job without history, so that keeping it keeps no graph alive."""
-        return self.of([tensor.detach() for tensor in self.tensors()])
+        """The same job without history, measured."""
+        job = self.of([tensor.detach() for tensor in self.tensors()])
+        return replace(job, reaches=tuple(matrix.reach() for matrix in job.matrices))
+
+    def bare(self) -> "Job":
+        """The same job without its tensors, to be kept beside them: autograd frees only what is saved."""
+        return self.of([tensor.new_empty(0) for tensor in self.tensors()])
 
     def wanted(self, flags: Sequence[bool]) -> list[set[str]]:
         """Which operands of each matrix need a gradient."""
@@ -80,11 +87,6 @@ class Job:
     def names(self) -> list[str]:
         """All statistics."""
         return list(dict.fromkeys(name for statistics in self.statistics for name in statistics))
-
-    @cached_property
-    def reaches(self) -> list[float]:
-        """How far from 0 a logit of each matrix can lie."""
-        return [matrix.reach() for matrix in self.matrices]
 
     def buffers(self) -> list[Tensor]:
         """Memory for one part of each matrix."""
@@ -141,7 +143,7 @@ class _SweptTotals(torch.autograd.Function):
         all_statistics = {name: s for statistics in job.statistics for name, s in statistics.items()}
         fixed = [not all_statistics[name].differentiable for _ in job.directions for name in job.names]
         ctx.mark_non_differentiable(*[total for total, is_fixed in zip(flat, fixed, strict=True) if is_fixed])
-        ctx.job, ctx.count = job, len(tensors)
+        ctx.job, ctx.count = job.bare(), len(tensors)
         ctx.save_for_backward(*tensors, *flat)
         return tuple(flat)
 
@@ -237,7 +239,7 @@ class _CompleteLoss(torch.autograd.Function):
     def forward(ctx: Any, plan: _Plan, *tensors: Tensor) -> Tensor:
         with without_autocast(tensors[0].device.type):
             loss, gradients = _complete(plan, tensors, ctx.needs_input_grad[1:])
-        ctx.plan = plan
+        ctx.plan = replace(plan, job=plan.job.bare())
         ctx.save_for_backward(*tensors, *gradients)
         return loss
 
