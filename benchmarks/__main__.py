@@ -26,7 +26,7 @@ from benchmarks.verdict import missed, verdict
 
 __all__ = ["main", "measure"]
 
-_LATER = 3
+_LATER, _STOPPED = 3, 130
 
 
 def main(
@@ -65,9 +65,13 @@ def main(
         out.unlink(missing_ok=True)
     if machine.load() > machine.BUSY:
         console.print(f"This machine is busy (load {machine.load()}): the figures will mean little.", style="bold")
-    results = Results.resume(out, ["python", "-m", "benchmarks", *sys.argv[1:]])
+    results = Results.resume(out, _command(full, only, threads))
     with Processes(peers, threads or None) as processes:
-        left = measure(chosen, Harness(processes, results), results, console, seconds, minutes)
+        try:
+            left = measure(chosen, Harness(processes, results), results, console, seconds, minutes)
+        except KeyboardInterrupt:
+            console.print(f"Stopped; {len(results.cases)} cases are in {out}. Run it again to go on.")
+            return _STOPPED
     return _conclude(results, left, console)
 
 
@@ -97,14 +101,23 @@ def measure(
     return left
 
 
+def _command(full: bool, only: Sequence[str], threads: int) -> list[str]:
+    """What someone else would type for the same figures; where files lie is their own business."""
+    words = ["python", "-m", "benchmarks", *(["--full"] if full else [])]
+    words += ["--only", *only] if only else []
+    return [*words, *(["--threads", str(threads)] if threads else [])]
+
+
 def _conclude(results: Results, left: Sequence[str], console: Console) -> int:
     met, goals = verdict(results)
     different = disagreements(results.cases)
     for line in different:
-        console.print(f"NOT THE SAME NUMBER: {line}", style="bold red")
+        console.print(f"NOT THE SAME NUMBER: {line}", style="bold red", soft_wrap=True)
     for line in missed(results):
-        console.print(f"missed: {line}")
+        console.print(f"missed: {line}", soft_wrap=True)
     console.print(f"{met} of {goals} goals met; {len(results.cases)} cases in {results.path}")
+    if machine.code_of() != results.head["code"]:
+        console.print("The package changed meanwhile: start anew.", style="bold red")
     if left:
         more = f" and {len(left) - _LATER} more" if len(left) > _LATER else ""
         console.print(f"No time was left for {', '.join(left[:_LATER])}{more}: run it again to go on.")

@@ -16,11 +16,11 @@ from benchmarks.results import Results, goals_of
 from benchmarks.rows import Row, compared, entry_of, measured
 from info_nce.report.palette import INK, LINE, MUTED, PAPER
 
-__all__ = ["Figure", "memory", "others", "times"]
+__all__ = ["SHOWN_WIDTH", "Figure", "memory", "others", "times"]
 
 _TITLES = {"InfoNCE": "one direction", "SymmetricInfoNCE": "symmetric", "NTXent": "NT-Xent"}
 _WIDTH, _SIZE = 10.0, 10
-_SHOWN_WIDTH = 128
+SHOWN_WIDTH = 128
 _LEAST_ROWS = 1024
 
 
@@ -71,7 +71,7 @@ def _over_floor(results: Results, loss: str) -> Points:
     points: Points = {}
     for case in (case for table in ("time", "small", "growth") for case in results.of_table(table)):
         for row in case["entries"].values():
-            if (row["loss"], row["what"], row["width"]) == (loss, "loss", _SHOWN_WIDTH) and row["rows"] >= _LEAST_ROWS:
+            if (row["loss"], row["what"], row["width"]) == (loss, "loss", SHOWN_WIDTH) and row["rows"] >= _LEAST_ROWS:
                 over = compared(case, row, entry_of(case, "ours", "floor", loss, row["rows"]))
                 if over:
                     points.setdefault(row["system"], {}).setdefault(row["rows"], over.middle)
@@ -80,7 +80,7 @@ def _over_floor(results: Results, loss: str) -> Points:
 
 def _floor_goal(results: Results, loss: str) -> float | None:
     goals = ((case["entries"][goal.of.key], goal) for case in results.of_table("time") for goal in goals_of(case))
-    wanted = (loss, _SHOWN_WIDTH, "time / floor")
+    wanted = (loss, SHOWN_WIDTH, "time / floor")
     return next((goal.at_most for row, goal in goals if (row["loss"], row["width"], goal.text) == wanted), None)
 
 
@@ -108,7 +108,7 @@ def _of_memory(results: Results, loss: str) -> tuple[Points, Points]:
     points: Points = {}
     refused: Points = {}
     for row in results.entries("memory"):
-        if (row["loss"], row["width"], row["backward"]) == (loss, _SHOWN_WIDTH, True):
+        if (row["loss"], row["width"], row["backward"]) == (loss, SHOWN_WIDTH, True):
             if measured(row):
                 points.setdefault(row["system"], {})[row["rows"]] = row["bytes"]
             elif "needed_bytes" in row:

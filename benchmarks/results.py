@@ -15,7 +15,9 @@ from benchmarks.goals import Goal, Term
 
 __all__ = ["SCHEMA", "Results", "goals_of"]
 
-_LIST = re.compile(r"\[\s+([^][{}\"]*?)\s+\]")  # of numbers, which need no line each
+_INNERMOST = re.compile(r"\[\n[^][{}]*\]"), re.compile(r"\{\n[^{}]*\}")
+_LINE_BREAK = re.compile(r"\n *")
+"""Lists of numbers, and figures, stand in a line each: the file is looked at in diffs."""
 SCHEMA = 1
 """Raised when the fields change their meaning: older files are then measured anew."""
 
@@ -89,7 +91,8 @@ class Results:
         """Write the file, all of it or nothing."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps({**self.head, "systems": self.systems, "cases": self.cases}, indent=1, ensure_ascii=False)
-        text = _LIST.sub(lambda found: f"[{', '.join(found[1].split())}]".replace(",,", ","), text)
+        for innermost in _INNERMOST:
+            text = innermost.sub(lambda found: _LINE_BREAK.sub(" ", found[0]), text)
         part = self.path.with_suffix(".part")
         part.write_text(f"{text}\n", encoding="utf-8")
         part.replace(self.path)

@@ -77,7 +77,7 @@ def _range(group: Sequence[Judged]) -> str:
     middles = sorted(figure.middle for _, _, figure in group if figure)
     if not middles:
         return "not measured"
-    return number(middles[0]) + (f" to {number(middles[-1])}" if len(middles) > 1 else "")
+    return " to ".join(dict.fromkeys(number(middle) for middle in (middles[0], middles[-1])))
 
 
 def _count(group: Sequence[Judged]) -> str:
