@@ -177,6 +177,8 @@ def _weighed(cells: Tensor, shift: Tensor | None, unit: float, terms: Sequence[T
         log_factor = -total.masked_fill(total == float("-inf"), float("inf"))
         if shift is not None:
             log_factor = log_factor + term.power / unit * shift
+        # of a line that has cells elsewhere only, the total may be far below 0: infinity times its cells is no number
+        log_factor.clamp_(max=_RANGES[cells.dtype].room)
         factor = term.slope.unsqueeze(term.dim) * term.power * torch.exp(log_factor)
         along = factors.setdefault(term.power / unit, {})
         along[term.dim] = along[term.dim] + factor if term.dim in along else factor
