@@ -4,6 +4,7 @@
 
 import itertools
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,17 +16,18 @@ from torch.testing import assert_close
 from info_nce import functional as f
 from info_nce.assemble import assemble
 from info_nce.contrast import contrast
-from info_nce.engines import Auto, Dense, Engine, Tiled
-from info_nce.engines.exponentials import _RANGES
+from info_nce.engines import Auto, Dense, Engine, Tiled, exponentials
+from info_nce.engines.base import Totals
+from info_nce.engines.exponentials import _RANGES, Force, Term
+from info_nce.engines.parts import Part
 from info_nce.objectives import Decoupled, Objective, Robust, Sigmoid, Softmax, SoftmaxInside
 from info_nce.pairing import Cells, Partner, SameTag, Shifted
 from info_nce.similarity import DotProduct
 from tests.strategies import normal
 
 ENGINES: list[Engine] = [Dense(), Tiled(), Tiled(4), Tiled(4, 3), Auto()]
-TILED: list[Engine] = [Tiled(), Tiled(4), Tiled(4, 3), Tiled(1, 1)]
 every_engine = pytest.mark.parametrize("engine", ENGINES, ids=str)
-every_tiling = pytest.mark.parametrize("engine", TILED, ids=str)
+every_way = pytest.mark.parametrize("engine", ENGINES[:-1], ids=str)  # Auto takes one of these
 EPS = torch.finfo(torch.float32).eps
 
 Loss = Callable[..., Tensor]
@@ -93,12 +95,12 @@ def test_very_small_and_very_large_temperatures(name: str, engine: Engine) -> No
     for temperature, noise, reduction in itertools.product((0.005, 10.0), (0.05, 1.0), ("mean", "none")):
         options = {"temperature": temperature, "reduction": reduction}
         reach = 1 / temperature
-        assert_single_is_double(LOSSES[name], pair(13, 6, noise=noise), engine, reach=reach, steep=reach, **options)
+        assert_single_is_double(LOSSES[name], pair(9, 6, noise=noise), engine, reach=reach, steep=reach, **options)
 
 
 def test_a_wrong_shift_would_be_noticed_there() -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(_RANGES, torch.float32, type(_RANGES[torch.float32])(1e9, -50, 20))
+        patch.setitem(_RANGES, torch.float32, replace(_RANGES[torch.float32], room=1e9))
         with pytest.raises(AssertionError):
             test_very_small_and_very_large_temperatures("NT-Xent", Tiled(4, 3))
 
@@ -148,7 +150,7 @@ def test_a_view_that_is_far_from_every_other_still_looks_for_its_own(engine: Eng
 
 def test_a_shift_of_rows_alone_would_be_noticed() -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(_RANGES, torch.float32, type(_RANGES[torch.float32])(40, -50, 1e9))
+        patch.setitem(_RANGES, torch.float32, replace(_RANGES[torch.float32], clear=1e9))
         for test in (
             test_a_key_that_is_far_from_every_query_still_looks_for_its_own,
             test_a_view_that_is_far_from_every_other_still_looks_for_its_own,
@@ -164,11 +166,11 @@ def test_a_shift_of_rows_alone_would_be_noticed() -> None:
 OBJECTIVES: list[Objective] = [Softmax(), Softmax(0.1), SoftmaxInside(), Decoupled(), Robust(), Sigmoid()]
 
 
-@pytest.mark.parametrize("engine", [*TILED, Tiled(64), Tiled(64, 64), Tiled(columns=64), Auto()], ids=str)
+@pytest.mark.parametrize("engine", [Tiled(), Tiled(4, 3), Tiled(1, 1), Tiled(64), Tiled(64, 64)], ids=str)
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (7, 1), (3, 5), (65, 65), (2, 65)])
 def test_odd_sizes(size: tuple[int, int], engine: Engine) -> None:
     n, m = size
-    if n * m > 1000 and engine in (Tiled(1, 1), Tiled(4, 3), Tiled(4)):
+    if n * m > 100 and engine in (Tiled(1, 1), Tiled(4, 3)):
         pytest.skip("so many tiles say nothing that fewer do not")
     sets: list[Cells] = [Partner(torch.arange(n) % m), SameTag(torch.arange(n) % 3, torch.arange(m) % 3)]
     if n == m:
@@ -228,14 +230,14 @@ NOTHING: dict[str, tuple[Loss, dict[str, Any]]] = {
 }
 
 
-@every_engine
-@pytest.mark.parametrize("temperature", [0.005, 0.1, 10.0])
+@every_way
+@pytest.mark.parametrize("temperature", [0.005, 0.1])
 @pytest.mark.parametrize("name", NOTHING)
 def test_a_line_without_a_rival_pays_nothing_and_moves_nothing(name: str, temperature: float, engine: Engine) -> None:
     """Wherever its positive lies, and if that is 200 below 0."""
     loss, options = NOTHING[name]
     query = pair(9, 6, noise=0.3)[0]
-    for key in (query.clone(), -query, query.roll(1, 0)):
+    for key in (query.clone(), -query):
         for reduction in ("mean", "none"):
             value, found = slopes(
                 loss,
@@ -251,13 +253,13 @@ def test_a_line_without_a_rival_pays_nothing_and_moves_nothing(name: str, temper
                 assert_close(gradient, torch.zeros_like(gradient), rtol=0, atol=4 * EPS / temperature)
 
 
-@every_engine
+@every_way
 def test_only_some_lines_without_a_rival(engine: Engine) -> None:
     """Of a few queries everything is left out, and their positives lie far below 0."""
-    query, key = pair(13, 6, noise=0.3)
+    query, key = pair(11, 6, noise=0.3)
     key[:4] = -query[:4]
-    ids = torch.arange(13)
-    ids[9:] = 9
+    ids = torch.arange(11)
+    ids[8:] = 8
     losses: list[Loss] = [f.info_nce, f.symmetric_info_nce, f.nt_xent, f.dcl]
     for loss, temperature in itertools.product(losses, (0.005, 0.02)):
         for options in ({"margin": 0.05}, {"ids": ids}, {"ids": ids, "margin": 0.05}):
@@ -277,16 +279,16 @@ def test_only_some_lines_without_a_rival(engine: Engine) -> None:
 # ---- options
 
 
-@every_engine
+@every_way
 @pytest.mark.parametrize("reduction", ["mean", "none"])
 @pytest.mark.parametrize(
     "name", ["InfoNCE", "symmetric", "NT-Xent", "SupCon", "SupCon inside", "DCL", "retrieval", "SigLIP"]
 )
 def test_a_margin_at_a_small_temperature(name: str, reduction: str, engine: Engine) -> None:
-    for margin, noise in itertools.product((-0.1, 0.0, 0.1), (0.3, 1.0)):
+    for margin, noise in itertools.product((-0.1, 0.1), (0.3, 1.0)):
         assert_single_is_double(
             LOSSES[name],
-            pair(13, 6, noise=noise),
+            pair(9, 6, noise=noise),
             engine,
             reach=200,
             steep=200,
@@ -296,15 +298,15 @@ def test_a_margin_at_a_small_temperature(name: str, reduction: str, engine: Engi
         )
 
 
-@every_engine
+@every_way
 @pytest.mark.parametrize("same_id", ["out", "positive"])
 @pytest.mark.parametrize("name", ["InfoNCE", "symmetric", "NT-Xent"])
 def test_label_smoothing_with_ids(name: str, same_id: str, engine: Engine) -> None:
     for temperature, reduction in itertools.product((0.005, 0.1), ("mean", "none")):
-        for ids in (torch.arange(13) // 2, torch.arange(13) % 2, torch.zeros(13, dtype=torch.long)):
+        for ids in (torch.arange(9) // 2, torch.zeros(9, dtype=torch.long)):
             assert_single_is_double(
                 LOSSES[name],
-                pair(13, 6, noise=0.3),
+                pair(9, 6, noise=0.3),
                 engine,
                 reach=1 / temperature,
                 steep=1 / temperature,
@@ -329,7 +331,7 @@ def grads(leaves: Sequence[Tensor]) -> list[Tensor]:
     return found
 
 
-@every_engine
+@every_way
 @pytest.mark.parametrize("name", LOSSES)
 def test_backward_again_gives_the_same_gradient_again(name: str, engine: Engine) -> None:
     leaves = leaves_of()
@@ -344,10 +346,10 @@ def test_backward_again_gives_the_same_gradient_again(name: str, engine: Engine)
     assert_close(grads(leaves), list(right))
 
 
-@every_engine
+@every_way
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_multiple_of_the_loss_has_that_multiple_of_the_gradient(name: str, engine: Engine) -> None:
-    for reduction, factor in itertools.product(("mean", "none"), (3.0, 0.0, -1.0, 1e-30)):
+    for reduction, factor in itertools.product(("mean", "none"), (3.0, 0.0, 1e-20)):
         leaves = leaves_of()
         loss = LOSSES[name](*leaves, temperature=0.1, engine=engine, reduction=reduction).sum()
         right = torch.autograd.grad(loss, leaves, retain_graph=True)
@@ -356,7 +358,7 @@ def test_a_multiple_of_the_loss_has_that_multiple_of_the_gradient(name: str, eng
         assert_close(torch.autograd.grad(loss, leaves), right)
 
 
-@every_engine
+@every_way
 @pytest.mark.parametrize("name", LOSSES)
 def test_only_who_wants_a_gradient_gets_one_and_it_is_the_same(name: str, engine: Engine) -> None:
     for reduction in ("mean", "none"):
@@ -371,7 +373,7 @@ def test_only_who_wants_a_gradient_gets_one_and_it_is_the_same(name: str, engine
             assert leaves[1 - place].grad is None
 
 
-@every_engine
+@every_way
 @pytest.mark.parametrize("name", LOSSES)
 def test_only_the_temperature_is_learned(name: str, engine: Engine) -> None:
     for reduction, start in itertools.product(("mean", "none"), (0.02, 0.5)):
@@ -387,7 +389,7 @@ def test_only_the_temperature_is_learned(name: str, engine: Engine) -> None:
 PLAIN = ["InfoNCE", "symmetric", "NT-Xent", "SupCon", "SigLIP"]
 
 
-@every_engine
+@every_way
 @pytest.mark.parametrize("name", PLAIN)
 def test_leaves_that_are_the_operands_themselves(name: str, engine: Engine) -> None:
     """A dot product at temperature 1 needs no copy of its inputs; what backward gives must be nobody else's memory."""
@@ -414,7 +416,7 @@ def test_leaves_that_are_the_operands_themselves(name: str, engine: Engine) -> N
     assert_close(grads(leaves), expected)
 
 
-@every_engine
+@every_way
 @pytest.mark.parametrize("reduction", ["mean", "none"])
 @pytest.mark.parametrize("name", PLAIN)
 def test_autocast_changes_no_gradient(name: str, reduction: str, engine: Engine) -> None:
@@ -470,3 +472,65 @@ def test_logits_of_half_precision_would_cost_more_than_that() -> None:
     _, found = slopes(naive, rounded, torch.bfloat16)
     for right, at_best, got in zip(truth, given, found, strict=True):
         assert (got.double() - right).norm() > 2 * (at_best - right).norm()
+
+
+# ---- numbers that a processor works out in steps
+
+
+def denormal_numbers(name: str, engine: Engine, tensors: Sequence[Tensor], **options: Any) -> tuple[int, int]:
+    """How many cells and weights of forces lie below what a matrix product takes at full speed, and how many there are.
+
+    One of them among a thousand makes the product several times as slow.
+    """
+    few, all_of_them = 0, 0
+    init = Part.__init__
+
+    def watched(part: Part, *args: Any) -> None:
+        init(part, *args)
+        give = part.give
+
+        def look(force: Force, sums: Totals) -> None:
+            nonlocal few, all_of_them
+            for numbers in (force.cells, force.weight):
+                if numbers is not None:
+                    few += int(((numbers != 0) & (numbers.abs() < 1e-37)).sum())
+                    all_of_them += numbers.numel()
+            give(force, sums)
+
+        part.give = look
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Part, "__init__", watched)
+        slopes(LOSSES[name], tensors, torch.float32, engine=engine, **options)
+    return few, all_of_them
+
+
+SHARP = [0.005, 0.01, 0.02, 0.03, 0.1, 1.0]
+
+
+@pytest.mark.parametrize("noise", [0.05, 0.3, 1.0])
+@pytest.mark.parametrize("name", LOSSES)
+def test_no_product_is_slowed_down_by_numbers_that_are_nearly_0(name: str, noise: float) -> None:
+    """Of random embeddings, and of trained ones, whose positives are far above all negatives."""
+    for temperature, d in itertools.product(SHARP, (2, 16) if noise == 1 else (16,)):
+        tensors = pair(64, d, noise=noise)
+        for engine, reduction in ((Tiled(), "mean"), (Tiled(40, 50), "none")):
+            few, all_of_them = denormal_numbers(name, engine, tensors, temperature=temperature, reduction=reduction)
+            assert few == 0, (temperature, d, engine)
+            assert all_of_them >= 64 * 64
+
+
+def product_of_all(cells: Tensor, shift: Tensor | None, unit: float, terms: Sequence[Term]) -> Force:
+    """Every cell times its factor, however small both are."""
+    force = torch.zeros_like(cells)
+    for term in terms:
+        log_factor = term.power / unit * (0 if shift is None else shift) - term.total.unsqueeze(term.dim)
+        force += term.slope.unsqueeze(term.dim) * term.power * torch.exp(log_factor) * cells.pow(term.power / unit)
+    return Force(force)
+
+
+@pytest.mark.parametrize("name", ["InfoNCE", "symmetric", "NT-Xent", "retrieval"])
+def test_such_numbers_would_be_noticed(name: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exponentials, "_weighed", product_of_all)
+        assert denormal_numbers(name, Tiled(), pair(64, 16, noise=0.3), temperature=0.01)[0] > 0

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own name for it
 from torch import Tensor
 
-from info_nce.checks import check_number
+from info_nce.checks import check_choice, check_number
 from info_nce.scores import ROWS, Role, Tile
 
 __all__ = ["Count", "LogSumExp", "Maximum", "Softplus", "Statistic", "Sum", "log_sum_exp"]
@@ -36,6 +36,10 @@ class Statistic(ABC):
     differentiable = True
     ignores_buried = False
     """Whether a logit of -inf adds nothing, so that cells of other roles can be given one."""
+
+    def __post_init__(self) -> None:
+        """Refuse a role that no cell plays."""
+        check_choice("over", self.over, ("candidates", "positives", "negatives"))
 
     @abstractmethod
     def of(self, tile: Tile, dim: int) -> Tensor:
@@ -68,6 +72,7 @@ class LogSumExp(Statistic):
 
     def __post_init__(self) -> None:
         """Keep -inf, which stands for cells of other roles, at -inf."""
+        super().__post_init__()
         check_number("power", self.power, low=0, low_open=True, high_open=True, hint="use Count for a power of 0")
 
     def of(self, tile: Tile, dim: int) -> Tensor:

@@ -195,3 +195,9 @@ def test_what_has_no_derivative_says_so() -> None:
         assert not total.requires_grad
         with pytest.raises(NotImplementedError):
             statistic.pull(tile, ROWS, total)
+
+
+def test_a_role_that_no_cell_plays_is_refused() -> None:
+    for kind in (LogSumExp, Sum, Count, Maximum, Softplus):
+        with pytest.raises(ValueError, match="over is unknown"):
+            kind("negative")  # type: ignore[arg-type]  # the mistake

@@ -17,7 +17,7 @@ from torch import Tensor
 from info_nce.engines.blocks import blocks
 from info_nce.scores import COLUMNS, ROWS
 
-__all__ = ["BURIED", "Exclusion", "Exponentials", "Force", "Term"]
+__all__ = ["BURIED", "Exclusion", "Exponentials", "Force", "Term", "without_faint"]
 
 BURIED = -1e30
 """Added to the logit of a cell that is left out: no maximum below it is real. Not -inf, for 0 * inf is no number."""
@@ -70,9 +70,11 @@ class _Range:
     """Lower ones count as 0: a million such cells are still below the rounding of the largest."""
     clear: float
     """A shift that serves many lines may lie so far above the top of the lowest."""
+    least: float
+    """A smaller force is none. It is multiplied with embeddings, and still far above the smallest number then."""
 
 
-_RANGES = {torch.float32: _Range(40, -50, 20), torch.float64: _Range(600, -650, 600)}
+_RANGES = {torch.float32: _Range(40, -50, 20, 1e-30), torch.float64: _Range(600, -650, 600, 1e-290)}
 
 
 class Exponentials:
@@ -170,6 +172,7 @@ def _sum(cells: Tensor, power: float, dim: int) -> Tensor:
 
 def _weighed(cells: Tensor, shift: Tensor | None, unit: float, terms: Sequence[Term]) -> Force:
     """Sum of slope * power * exp(power * logit - total) over the terms, from exp(unit * logit - shift)."""
+    limits, eps = _RANGES[cells.dtype], torch.finfo(cells.dtype).eps
     factors: dict[float, dict[int, Tensor]] = {}
     for term in terms:
         total = term.total.unsqueeze(term.dim)
@@ -177,12 +180,16 @@ def _weighed(cells: Tensor, shift: Tensor | None, unit: float, terms: Sequence[T
         log_factor = -total.masked_fill(total == float("-inf"), float("inf"))
         if shift is not None:
             log_factor = log_factor + term.power / unit * shift
+            # all cells of such a line together are below the rounding of its total, most of which lies elsewhere
+            log_factor.masked_fill_(log_factor < math.log(eps / 8 / cells.shape[term.dim]), float("-inf"))
         # of a line that has cells elsewhere only, the total may be far below 0: infinity times its cells is no number
-        log_factor.clamp_(max=_RANGES[cells.dtype].room)
+        log_factor.clamp_(max=limits.room)
         factor = term.slope.unsqueeze(term.dim) * term.power * torch.exp(log_factor)
         along = factors.setdefault(term.power / unit, {})
         along[term.dim] = along[term.dim] + factor if term.dim in along else factor
-    if len(terms) == 1 and terms[0].dim == ROWS:
+    lowest = -limits.room if shift is None else limits.floor
+    faint = cells.device.type == "cpu" and _smallest(factors) * math.exp(lowest) < limits.least
+    if len(terms) == 1 and terms[0].dim == ROWS and not faint:
         return Force(cells, factors[1][ROWS].squeeze(1))
     for block in blocks(cells):
         some = cells[block]
@@ -191,7 +198,21 @@ def _weighed(cells: Tensor, shift: Tensor | None, unit: float, terms: Sequence[T
             if power != 1:
                 every = torch.addcmul(every, _outer(along, block), some if power == 2 else some.pow(power - 1))
         some.mul_(every)
+        if faint:
+            without_faint(some)
     return Force(cells)
+
+
+def without_faint(cells: Tensor) -> None:
+    """Set to 0 what is too small for a processor to multiply fast; others do not mind."""
+    if cells.device.type == "cpu":
+        torch.hardshrink(cells, _RANGES[cells.dtype].least, out=cells)
+
+
+def _smallest(factors: Mapping[float, Mapping[int, Tensor]]) -> float:
+    """The smallest factor that is not 0."""
+    every = torch.cat([factor.flatten() for along in factors.values() for factor in along.values()]).abs_()
+    return every.masked_fill_(every == 0, float("inf")).amin().item()
 
 
 def _outer(along: Mapping[int, Tensor], block: slice) -> Tensor:

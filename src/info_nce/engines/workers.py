@@ -10,7 +10,7 @@ from torch import Tensor
 
 from info_nce.engines.base import Statistics, Totals
 from info_nce.engines.blocks import Spot, blocks
-from info_nce.engines.exponentials import BURIED, Exponentials, Force, Term
+from info_nce.engines.exponentials import BURIED, Exponentials, Force, Term, without_faint
 from info_nce.pairing import Nowhere
 from info_nce.scores import ROWS, Role, ScoreMatrix, Tile
 from info_nce.statistics import LogSumExp, Statistic
@@ -124,6 +124,7 @@ class InPlace:
                 for sides in (totals, slopes)
             ]
             self.cells[block] = pulled(tile, self.statistics, self.way, *cut)
+            without_faint(self.cells[block])
         return Force(self.cells)
 
 
