@@ -11,7 +11,7 @@ from info_nce.checks import ArgumentError, fail
 from info_nce.scores import COLUMNS, ROWS, ScoreMatrix
 from info_nce.statistics import Statistic
 
-__all__ = ["Engine", "Formula", "Reduction", "Statistics", "Totals", "check_engine", "merged", "reduced"]
+__all__ = ["Engine", "Formula", "Reduction", "Statistics", "Totals", "averaged", "check_engine", "merged", "reduced"]
 
 Statistics = Mapping[str, Statistic]
 Totals = dict[str, Tensor]
@@ -65,8 +65,7 @@ class Engine(ABC):
     ) -> Tensor:
         """Apply the formula to the totals (of both directions, averaged, if `symmetric`), and reduce."""
         sides = self._totals(matrices, statistics, (ROWS, COLUMNS) if symmetric else (ROWS,))
-        losses = [reduced(*formula({**totals, **given}), reduction) for totals in sides]
-        return losses[0] if len(losses) == 1 else (losses[0] + losses[1]) / 2
+        return averaged([formula({**totals, **given}) for totals in sides], reduction)
 
     def hardest(self, matrix: ScoreMatrix, count: int) -> tuple[Tensor, Tensor]:
         """The `count` negatives of each query with the largest logits: (values, columns), each (N, at most count).
@@ -97,6 +96,12 @@ def reduced(losses: Tensor, counted: Tensor | None, reduction: Reduction) -> Ten
     if reduction == "sum":
         return losses.sum()
     return losses.mean() if counted is None else losses.sum() / counted.sum().clamp(min=1)
+
+
+def averaged(sides: Sequence[tuple[Tensor, Tensor | None]], reduction: Reduction) -> Tensor:
+    """Reduce the losses of each direction, and average the directions."""
+    losses = [reduced(*side, reduction) for side in sides]
+    return losses[0] if len(losses) == 1 else (losses[0] + losses[1]) / 2
 
 
 def merged(statistics: Statistics, one: Totals, other: Totals) -> Totals:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from info_nce.engines.base import Reduction, Statistics, Totals, merged, reduced
+from info_nce.engines.base import Reduction, Statistics, Totals, averaged, merged
 from info_nce.engines.blocks import Spot
 from info_nce.engines.dense import Dense
 from info_nce.engines.parts import Part
@@ -125,7 +125,7 @@ def swept_totals(job: Job) -> tuple[Totals, ...]:
     """The statistics of all parts merged: by direction, {name: (N) or (M)}."""
     if not job.matrices:
         return tuple({} for _ in job.directions)
-    flat: tuple[Tensor, ...] = _SweptTotals.apply(job.detached(), *job.tensors())  # type: ignore[no-untyped-call]
+    flat: tuple[Tensor, ...] = _SweptTotals.apply(job.detached(), *job.tensors())  # type: ignore[no-untyped-call]  # torch leaves `apply` untyped
     return _named(job, flat)
 
 
@@ -206,7 +206,7 @@ def complete_loss(
     extras = [*known, dict(given)]
     flat = [tensor for extra in extras for tensor in extra.values()]
     plan = _Plan(job.detached(), priced, [list(extra) for extra in extras], reduction)
-    loss: Tensor = _CompleteLoss.apply(plan, *job.tensors(), *flat)  # type: ignore[no-untyped-call]
+    loss: Tensor = _CompleteLoss.apply(plan, *job.tensors(), *flat)  # type: ignore[no-untyped-call]  # torch leaves `apply` untyped
     return loss
 
 
@@ -228,8 +228,7 @@ class _Plan:
 
     def loss(self, found: Sequence[Sequence[Totals]], extras: Sequence[Tensor]) -> Tensor:
         """The reduced loss of all queries, averaged over the directions."""
-        losses = [reduced(*side, self.reduction) for side in self.losses(found, extras)]
-        return losses[0] if len(losses) == 1 else (losses[0] + losses[1]) / 2
+        return averaged(self.losses(found, extras), self.reduction)
 
 
 class _CompleteLoss(torch.autograd.Function):

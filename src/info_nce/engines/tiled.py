@@ -12,7 +12,7 @@ from torch import Tensor
 
 from info_nce.checks import ArgumentError, fail
 from info_nce.engines.apart import apart
-from info_nce.engines.base import Engine, Formula, Reduction, Statistics, Totals, merged
+from info_nce.engines.base import Engine, Formula, Reduction, Statistics, Totals, averaged, merged
 from info_nce.engines.blocks import Spot
 from info_nce.engines.sweeps import Job, complete_loss, swept_totals
 from info_nce.precision import compute_dtype
@@ -108,9 +108,7 @@ class Tiled(Engine):
     def _totals(
         self, matrices: Sequence[ScoreMatrix], statistics: Statistics, directions: tuple[int, ...]
     ) -> tuple[Totals, ...]:
-        known, job = self._job(matrices, statistics, directions)
-        swept = swept_totals(job)
-        return tuple(merged(statistics, one, other) for one, other in zip(known, swept, strict=True))
+        return _merged_sides(statistics, *self._job(matrices, statistics, directions))
 
     def loss(
         self,
@@ -126,7 +124,8 @@ class Tiled(Engine):
         directions = (ROWS, COLUMNS) if symmetric else (ROWS,)
         known, job = self._job(matrices, statistics, directions)
         if reduction == "none" or not job.complete or not job.differentiable():
-            return super().loss(matrices, statistics, formula, given, reduction, symmetric=symmetric)
+            sides = _merged_sides(statistics, known, job)
+            return averaged([formula({**totals, **given}) for totals in sides], reduction)
 
         def priced(found: Sequence[Totals], known: Totals, given: Totals) -> tuple[Tensor, Tensor | None]:
             total = known
@@ -135,6 +134,11 @@ class Tiled(Engine):
             return formula({**total, **given})
 
         return complete_loss(job, priced, known, given, reduction)
+
+
+def _merged_sides(statistics: Statistics, known: tuple[Totals, ...], job: Job) -> tuple[Totals, ...]:
+    """What is known and what is swept, by direction."""
+    return tuple(merged(statistics, one, other) for one, other in zip(known, swept_totals(job), strict=True))
 
 
 def check_memory(memory: object) -> None:
