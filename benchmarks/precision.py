@@ -40,7 +40,7 @@ def gradient_errors(problem: Problem, loss: Loss) -> dict[str, float]:
 def _gradient(loss: Loss, tensors: Sequence[Tensor]) -> Tensor:
     leaves = [tensor.clone().requires_grad_() for tensor in tensors]
     value = loss(*leaves)
-    (value.double() * _LOSS_SCALE).backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
+    (value.double() * _LOSS_SCALE).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
     return torch.cat([leaf.grad.double().flatten() for leaf in leaves if leaf.grad is not None]) / _LOSS_SCALE
 
 

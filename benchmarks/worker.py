@@ -113,7 +113,7 @@ class Worker:
             for tensor in tensors:
                 tensor.grad = None
             value = loss(*tensors)
-            value.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
+            value.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
             return value.detach()
 
         @torch.no_grad()
