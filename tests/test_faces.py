@@ -651,9 +651,9 @@ def _compiler() -> Iterator[None]:
 COMPILED = [name for name in EVERY if name != "Wav2Vec2Contrastive"]
 
 
-def compiled_equals_plain(name: str, backend: str) -> None:
+def compiled_equals_plain(name: str, backend: str, engine: Engine) -> None:
     subject = EVERY[name]
-    settings = {"learnable": True} if name in SUBJECTS else {}
+    settings: dict[str, Any] = {"learnable": True, "engine": engine} if name in SUBJECTS else {}
     face = subject.face(**subject.own, **settings)
     batch = cast(subject.batch(), torch.float32, grad=True)
     expected = run(face, batch)
@@ -664,10 +664,14 @@ def compiled_equals_plain(name: str, backend: str) -> None:
         assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
+each_compiled_engine = pytest.mark.parametrize("engine", [Dense(), Tiled(3, 2), Tiled()], ids=repr)
+
+
 @pytest.mark.usefixtures("_compiler")
 @pytest.mark.parametrize("name", COMPILED)
-def test_a_face_compiles_without_a_graph_break(name: str) -> None:
-    compiled_equals_plain(name, "eager")
+@each_compiled_engine
+def test_a_face_compiles_without_a_graph_break(name: str, engine: Engine) -> None:
+    compiled_equals_plain(name, "aot_eager", engine)
 
 
 @pytest.mark.usefixtures("_compiler")
@@ -685,8 +689,9 @@ def test_the_face_that_breaks_the_graph_computes_the_same_and_says_so() -> None:
 @pytest.mark.filterwarnings("ignore")  # of the compiler's own
 @pytest.mark.usefixtures("_compiler")
 @pytest.mark.parametrize("name", COMPILED)
-def test_a_face_compiles_to_machine_code(name: str) -> None:
-    compiled_equals_plain(name, "inductor")
+@each_compiled_engine
+def test_a_face_compiles_to_machine_code(name: str, engine: Engine) -> None:
+    compiled_equals_plain(name, "inductor", engine)
 
 
 @pytest.mark.usefixtures("_compiler")

@@ -1,12 +1,14 @@
 """The one function that every loss is: an objective, of statistics, of a score matrix, by an engine."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from torch import Tensor
 
 from info_nce.checks import ArgumentError, DTypeError, check_choice, fail
+from info_nce.coded import Coded
 from info_nce.engines import Auto, Engine
-from info_nce.engines.base import Reduction, check_engine
+from info_nce.engines.base import Problem, Reduction, check_engine
 from info_nce.objectives import Objective
 from info_nce.precision import without_autocast
 from info_nce.scores import ScoreMatrix
@@ -43,11 +45,19 @@ def contrast(
     check_choice("reduction", reduction, ("mean", "sum", "none"))
     _check(matrices, objective, symmetric=symmetric)
 
-    def formula(total: Mapping[str, Tensor]) -> tuple[Tensor, Tensor | None]:
-        return objective.per_query(total), objective.counted(total)
-
+    problem = Problem(matrices, objective.statistics(), _Formula(objective), given or {}, reduction, symmetric)
     with without_autocast(matrices[0].query.device.type):
-        return engine.loss(matrices, objective.statistics(), formula, given or {}, reduction, symmetric=symmetric)
+        return engine.loss(problem)
+
+
+@dataclass(frozen=True)
+class _Formula(Coded):
+    """The objective, as engines see it: something to differentiate."""
+
+    objective: Objective
+
+    def __call__(self, total: Mapping[str, Tensor]) -> tuple[Tensor, Tensor | None]:
+        return self.objective.per_query(total), self.objective.counted(total)
 
 
 def _check(matrices: Sequence[ScoreMatrix], objective: object, *, symmetric: bool) -> None:

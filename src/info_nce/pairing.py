@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from info_nce.checks import check_choice
+from info_nce.coded import Coded
 
 __all__ = [
     "AllOf",
@@ -34,7 +35,7 @@ _FEW = 64
 """Up to one cell in this many, touching the cells one by one is cheaper than comparing all of them."""
 
 
-class Cells(ABC):
+class Cells(Coded, ABC):
     """A set of cells of the score matrix, known without storing a matrix.
 
     Law: the mask of a part is the part of the mask, whatever the part; all other methods agree with the mask.

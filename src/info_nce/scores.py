@@ -9,6 +9,7 @@ from typing import Literal, cast
 import torch
 from torch import Tensor
 
+from info_nce.coded import Coded
 from info_nce.pairing import Cells, Everywhere, Nowhere, Partner
 from info_nce.similarity import Similarity
 
@@ -57,7 +58,7 @@ def _whole(_: slice, __: slice) -> tuple[()]:
 
 
 @dataclass(frozen=True, eq=False)
-class Suspects:
+class Suspects(Coded):
     """Negatives that are too similar to be negatives: above a limit on the raw similarity, or on a guide's.
 
     Never part of a gradient: they only say who is left out.
@@ -165,7 +166,7 @@ class _Judged(Tile):
 
 
 @dataclass(frozen=True, eq=False)
-class ScoreMatrix:
+class ScoreMatrix(Coded):
     """Queries against candidates, in nats: `logits = scale * similarity + offset`.
 
     Args:

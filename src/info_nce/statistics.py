@@ -9,6 +9,7 @@ import torch.nn.functional as F  # noqa: N812 - torch's own name for it
 from torch import Tensor
 
 from info_nce.checks import check_choice, check_number
+from info_nce.coded import Coded
 from info_nce.scores import ROWS, Role, Tile
 
 __all__ = ["Count", "LogSumExp", "Maximum", "Softplus", "Statistic", "Sum", "log_sum_exp"]
@@ -24,7 +25,7 @@ def log_sum_exp(values: Tensor, dim: int) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Statistic(ABC):
+class Statistic(Coded, ABC):
     """A total over the cells of a row (or of a column) that play one role.
 
     Laws, each a test: `merge` is associative and commutative, and `identity` changes nothing; the total of a row is the

@@ -53,7 +53,7 @@ def assert_apart_is_dense(matrix: ScoreMatrix, leaves: list[Tensor], directions:
         what was found.
     """
     found, left = apart(matrix, STATISTICS, directions)
-    whole = Dense()._totals([matrix], STATISTICS, directions)
+    whole = Dense().totals_along([matrix], STATISTICS, directions)
     for side, right in zip(found, whole, strict=True):
         names = set(side)
         assert names | set(left) == set(STATISTICS)

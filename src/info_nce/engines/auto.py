@@ -1,12 +1,12 @@
 """Choose an engine from the size of the problem, and be able to say why."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from info_nce.engines.base import Engine, Formula, Reduction, Statistics, Totals
+from info_nce.engines.base import Engine, Problem, Statistics, Totals
 from info_nce.engines.dense import Dense
 from info_nce.engines.tiled import Tiled, check_memory
 from info_nce.precision import compute_dtype
@@ -20,7 +20,7 @@ _DENSE_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Auto(Engine):
-    """Dense while the matrix is small or being compiled, tiled beyond. Values and gradients are the same.
+    """Dense while the matrix is small, tiled beyond. Values and gradients are the same.
 
     Args:
         memory: bytes that a tile may take, see `Tiled`.
@@ -42,41 +42,44 @@ class Auto(Engine):
         Returns:
             the engine, and the reason in words.
         """
-        size = rows * columns * compute_dtype(dtype).itemsize
+        size = _bytes(rows, columns, dtype)
         text = f"the matrix of {rows:,} x {columns:,} takes {size / 2**20:,.1f} MiB"
-        if torch.compiler.is_compiling():
-            return Dense(), f"{text}; being compiled, and only the dense path compiles without a graph break"
         if size <= _DENSE_BYTES:
             return Dense(), f"{text}, at most {_DENSE_BYTES >> 20} MiB"
         return Tiled(memory=self.memory), f"{text}, more than {_DENSE_BYTES >> 20} MiB"
 
     def _chosen(self, matrices: Sequence[ScoreMatrix]) -> Engine:
         query = matrices[0].query
+        columns = max([matrix.row_cost for matrix in matrices])
+        if _bytes(len(query), columns, query.dtype) <= _DENSE_BYTES:
+            return Dense()
         if query.device.type == "meta":  # there are no numbers that a tile could look at
             return Dense()
-        return self.choose(len(query), max([matrix.row_cost for matrix in matrices]), query.dtype)[0]
+        modules = [matrix.similarity for matrix in matrices if matrix.similarity is not None]
+        if modules and torch.compiler.is_compiling():  # a module cannot be part of an operator, but be compiled itself
+            return Dense()
+        return Tiled(memory=self.memory)
 
-    def _totals(
+    def totals_along(
         self, matrices: Sequence[ScoreMatrix], statistics: Statistics, directions: tuple[int, ...]
     ) -> tuple[Totals, ...]:
-        engine = self._chosen(matrices)
-        return engine._totals(matrices, statistics, directions)  # noqa: SLF001 - engines are one family
-
-    def loss(
-        self,
-        matrices: Sequence[ScoreMatrix],
-        statistics: Statistics,
-        formula: Formula,
-        given: Mapping[str, Tensor],
-        reduction: Reduction,
-        *,
-        symmetric: bool = False,
-    ) -> Tensor:
         """Leave it to the chosen engine."""
-        return self._chosen(matrices).loss(matrices, statistics, formula, given, reduction, symmetric=symmetric)
+        return self._chosen(matrices).totals_along(matrices, statistics, directions)
+
+    def loss(self, problem: Problem) -> Tensor:
+        """Leave it to the chosen engine."""
+        return self._chosen(problem.matrices).loss(problem)
+
+    def hardest(self, matrix: ScoreMatrix, count: int) -> tuple[Tensor, Tensor]:
+        """Leave it to the chosen engine."""
+        return self._chosen([matrix]).hardest(matrix, count)
 
     def explain(self, rows: int, columns: int, dtype: torch.dtype = torch.float32) -> str:
         """Say in one line which engine a matrix of this size gets, and why."""
         engine, reason = self.choose(rows, columns, dtype)
         how = "" if isinstance(engine, Dense) else f"; {engine.explain(rows, columns, dtype).split(': ', 1)[1]}"
         return f"{engine!r}: {reason}{how}. Local to this process, whatever process group is up."
+
+
+def _bytes(rows: int, columns: int, dtype: torch.dtype) -> int:
+    return rows * columns * compute_dtype(dtype).itemsize

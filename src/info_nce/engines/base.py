@@ -2,22 +2,65 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from info_nce.checks import ArgumentError, fail
+from info_nce.coded import Coded
 from info_nce.scores import COLUMNS, ROWS, ScoreMatrix
 from info_nce.statistics import Statistic
 
-__all__ = ["Engine", "Formula", "Reduction", "Statistics", "Totals", "averaged", "check_engine", "merged", "reduced"]
+__all__ = [
+    "Engine",
+    "Formula",
+    "Problem",
+    "Reduction",
+    "Statistics",
+    "Totals",
+    "averaged",
+    "check_engine",
+    "merged",
+    "reduced",
+]
 
 Statistics = Mapping[str, Statistic]
 Totals = dict[str, Tensor]
 Reduction = Literal["mean", "sum", "none"]
 Formula = Callable[[Mapping[str, Tensor]], tuple[Tensor, Tensor | None]]
 """From totals (N) to losses (N), and to which of them count in the mean (None: all). Engines only differentiate it."""
+
+
+@dataclass(frozen=True)
+class Problem(Coded):
+    """A loss to be computed.
+
+    Args:
+        matrices: the same queries in each; their candidates add up.
+        statistics: that the formula needs.
+        formula: what each query pays, given its totals.
+        given: further values per query that the formula is given.
+        reduction: of what the queries pay.
+        symmetric: let each key look for its query, too, and average both directions.
+    """
+
+    matrices: Sequence[ScoreMatrix]
+    statistics: Statistics
+    formula: Formula
+    given: Mapping[str, Tensor]
+    reduction: Reduction
+    symmetric: bool
+
+    @property
+    def directions(self) -> tuple[int, ...]:
+        """Along which the totals are taken."""
+        return (ROWS, COLUMNS) if self.symmetric else (ROWS,)
+
+    def reduced(self, sides: Sequence[Totals]) -> Tensor:
+        """Apply the formula to the totals of each direction, reduce, and average the directions."""
+        return averaged([self.formula({**totals, **self.given}) for totals in sides], self.reduction)
 
 
 def check_engine(engine: object) -> None:
@@ -32,7 +75,7 @@ def check_engine(engine: object) -> None:
         )
 
 
-class Engine(ABC):
+class Engine(Coded, ABC):
     """Computes statistics of score matrices. Law: every engine gives the totals and gradients that `Dense` gives."""
 
     @abstractmethod
@@ -40,32 +83,23 @@ class Engine(ABC):
         """In which parts to compute the matrix, row by row of tiles."""
 
     @abstractmethod
-    def _totals(
+    def totals_along(
         self, matrices: Sequence[ScoreMatrix], statistics: Statistics, directions: tuple[int, ...]
-    ) -> tuple[Totals, ...]: ...
+    ) -> tuple[Totals, ...]:
+        """The statistics over all matrices together, by direction (`ROWS`, `COLUMNS`)."""
 
     def totals(self, matrices: Sequence[ScoreMatrix], statistics: Statistics) -> Totals:
         """The statistics of each query over its candidates in all matrices together: {name: (N)}."""
-        return self._totals(matrices, statistics, (ROWS,))[0]
+        return self.totals_along(matrices, statistics, (ROWS,))[0]
 
     def totals_both(self, matrix: ScoreMatrix, statistics: Statistics) -> tuple[Totals, Totals]:
         """The statistics of each query over the keys, and of each key over the queries, in one sweep."""
-        rows, columns = self._totals([matrix], statistics, (ROWS, COLUMNS))
+        rows, columns = self.totals_along([matrix], statistics, (ROWS, COLUMNS))
         return rows, columns
 
-    def loss(
-        self,
-        matrices: Sequence[ScoreMatrix],
-        statistics: Statistics,
-        formula: Formula,
-        given: Mapping[str, Tensor],
-        reduction: Reduction,
-        *,
-        symmetric: bool = False,
-    ) -> Tensor:
-        """Apply the formula to the totals (of both directions, averaged, if `symmetric`), and reduce."""
-        sides = self._totals(matrices, statistics, (ROWS, COLUMNS) if symmetric else (ROWS,))
-        return averaged([formula({**totals, **given}) for totals in sides], reduction)
+    def loss(self, problem: Problem) -> Tensor:
+        """Apply the formula to the totals, and reduce."""
+        return problem.reduced(self.totals_along(problem.matrices, problem.statistics, problem.directions))
 
     def hardest(self, matrix: ScoreMatrix, count: int) -> tuple[Tensor, Tensor]:
         """The `count` negatives of each query with the largest logits: (values, columns), each (N, at most count).

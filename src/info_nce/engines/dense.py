@@ -22,9 +22,10 @@ class Dense(Engine):
         rows, columns = matrix.shape
         yield slice(0, rows), slice(0, columns)
 
-    def _totals(
+    def totals_along(
         self, matrices: Sequence[ScoreMatrix], statistics: Statistics, directions: tuple[int, ...]
     ) -> tuple[Totals, ...]:
+        """Compute them from one tile per matrix."""
         tiles = [matrix.tile(*part) for matrix in matrices for part in self.tiles(matrix)]
         return tuple(
             reduce(

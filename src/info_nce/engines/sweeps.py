@@ -315,7 +315,7 @@ def _again(
 def _dense(job: Job) -> list[tuple[Totals, ...]]:
     """The totals of each matrix, by direction."""
     return [
-        Dense()._totals([matrix], statistics, job.directions)  # noqa: SLF001 - engines are one family
+        Dense().totals_along([matrix], statistics, job.directions)
         for matrix, statistics in zip(job.matrices, job.statistics, strict=True)
     ]
 

@@ -4,19 +4,20 @@ Where a tile holds all candidates of its queries, even that is saved: its totals
 differentiated at once and the tile turned into its gradient.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from info_nce.checks import ArgumentError, fail
+from info_nce.engines import operators
 from info_nce.engines.apart import apart
-from info_nce.engines.base import Engine, Formula, Reduction, Statistics, Totals, averaged, merged
+from info_nce.engines.base import Engine, Problem, Statistics, Totals, merged
 from info_nce.engines.blocks import Spot
 from info_nce.engines.sweeps import Job, complete_loss, swept_totals
 from info_nce.precision import compute_dtype
-from info_nce.scores import COLUMNS, ROWS, ScoreMatrix
+from info_nce.scores import ROWS, ScoreMatrix
 
 __all__ = ["Tiled"]
 
@@ -105,35 +106,35 @@ class Tiled(Engine):
         spots = [tuple(_spots(matrix, rows, columns, half=half)) for matrix, _ in swept]
         return known, Job(tuple(m for m, _ in swept), tuple(s for _, s in swept), directions, half, tuple(spots))
 
-    def _totals(
+    def totals_along(
         self, matrices: Sequence[ScoreMatrix], statistics: Statistics, directions: tuple[int, ...]
     ) -> tuple[Totals, ...]:
+        """Sweep over the tiles; what needs no sweep is worked out apart."""
+        if torch.compiler.is_compiling():
+            return operators.totals(self, matrices, statistics, directions)
         return _merged_sides(statistics, *self._job(matrices, statistics, directions))
 
-    def loss(
-        self,
-        matrices: Sequence[ScoreMatrix],
-        statistics: Statistics,
-        formula: Formula,
-        given: Mapping[str, Tensor],
-        reduction: Reduction,
-        *,
-        symmetric: bool = False,
-    ) -> Tensor:
+    def loss(self, problem: Problem) -> Tensor:
         """Apply the formula to each tile as soon as its totals are complete, where they ever are; else to all."""
-        directions = (ROWS, COLUMNS) if symmetric else (ROWS,)
-        known, job = self._job(matrices, statistics, directions)
-        if reduction == "none" or not job.complete or not job.differentiable():
-            sides = _merged_sides(statistics, known, job)
-            return averaged([formula({**totals, **given}) for totals in sides], reduction)
+        if torch.compiler.is_compiling():
+            return operators.loss(self, problem)
+        known, job = self._job(problem.matrices, problem.statistics, problem.directions)
+        if problem.reduction == "none" or not job.complete or not job.differentiable():
+            return problem.reduced(_merged_sides(problem.statistics, known, job))
 
         def priced(found: Sequence[Totals], known: Totals, given: Totals) -> tuple[Tensor, Tensor | None]:
             total = known
             for other in found:
-                total = merged(statistics, total, other)
-            return formula({**total, **given})
+                total = merged(problem.statistics, total, other)
+            return problem.formula({**total, **given})
 
-        return complete_loss(job, priced, known, given, reduction)
+        return complete_loss(job, priced, known, problem.given, problem.reduction)
+
+    def hardest(self, matrix: ScoreMatrix, count: int) -> tuple[Tensor, Tensor]:
+        """The negatives with the largest logits, tile by tile."""
+        if torch.compiler.is_compiling():
+            return operators.hardest(self, matrix, count)
+        return super().hardest(matrix, count)
 
 
 def _merged_sides(statistics: Statistics, known: tuple[Totals, ...], job: Job) -> tuple[Totals, ...]:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from info_nce.coded import Coded
 from info_nce.statistics import Statistic
 
 __all__ = ["Objective"]
 
 
 @dataclass(frozen=True)
-class Objective(ABC):
+class Objective(Coded, ABC):
     """What a query pays, in nats, given its totals. Knows no engine, no device, no rank."""
 
     @abstractmethod
