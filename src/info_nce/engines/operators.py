@@ -21,6 +21,7 @@ from torch._C import (
     _ForceDispatchKeyGuard,
 )
 
+from info_nce.checks import ArgumentError, fail
 from info_nce.coded import Coded, Spelled, decode, encode
 from info_nce.engines.base import Engine, Problem, Statistics, Totals
 from info_nce.precision import without_autocast
@@ -215,12 +216,23 @@ def _(text: str, tensors: Any, whole: Any, real: Any, wanted: Any, slopes: Any) 
 
 def _keep_gradients(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
     ctx.wanted = inputs[-1]
+    ctx.set_materialize_grads(False)
     ctx.save_for_backward(*output[1:])
 
 
 def _scaled(ctx: Any, slopes: list[Tensor | None]) -> tuple[Any, ...]:
+    slope, *others = slopes
+    if any(other is not None for other in others):
+        fail(
+            ArgumentError,
+            "A compiled graph has no gradient of this loss's gradient.",
+            got="a second derivative",
+            expected="a first one",
+            hint="engine=Dense(), or leave the loss out of what is compiled: torch.compiler.disable(loss)",
+        )
     supply = iter(ctx.saved_tensors)
-    return None, [next(supply) * slopes[0] if flag else None for flag in ctx.wanted], None, None, None
+    gradients = [next(supply) if flag else None for flag in ctx.wanted]
+    return None, [g if g is None or slope is None else g * slope for g in gradients], None, None, None
 
 
 def _keep_question(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:  # noqa: ARG001 - as torch calls it
