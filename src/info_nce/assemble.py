@@ -40,13 +40,10 @@ def assemble(
     scale = scale if isinstance(scale, Tensor) else torch.tensor(scale, dtype=dtype, device=query.device)
     positives, out = positives or Nowhere(), out or Nowhere()
     if isinstance(similarity, InnerProduct):
-        query, key = similarity.factors(query, key)
-        alike = query is key and positives.symmetric and out.symmetric
-        if alike and offset is None and lookup is None and not scale.dim():
-            every = query * scale.sqrt()
-            return ScoreMatrix(every, every, positives, out, mirrored=True)
-        query = query * (scale[:, None] if scale.dim() else scale)
-        return ScoreMatrix(query, key, positives, out, offset, lookup=lookup)
+        plain = offset is None and lookup is None and not scale.dim()
+        alike = plain and query is key and positives.symmetric and out.symmetric
+        query, key = similarity.scaled_factors(query, key, scale, alike=alike)
+        return ScoreMatrix(query, key, positives, out, offset, lookup=lookup, mirrored=query is key)
     parameters: dict[str, Tensor] = dict(similarity.named_parameters())
     matrix = ScoreMatrix(query, key, positives, out, offset, None, lookup, similarity, scale, parameters)
     _try_one_cell(matrix)

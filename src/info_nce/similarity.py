@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from info_nce.checks import DTypeError, ShapeError, fail
+from info_nce.precision import without_autocast
 
 __all__ = [
     "Bilinear",
@@ -22,16 +23,18 @@ __all__ = [
 ]
 
 
-def unit(vectors: Float[Tensor, "... d"]) -> Float[Tensor, "... d"]:
-    """What is the direction of each vector?
+def unit(vectors: Float[Tensor, "... d"], length: Float[Tensor, "..."] | None = None) -> Float[Tensor, "... d"]:
+    """What is the direction of each vector? Times a length, if one is given: one for all, or one for each.
 
     Dividing by the largest component first keeps tiny and huge vectors exact (a plain norm under- or overflows).
     A zero vector stays zero and passes its gradient on unchanged, so its similarity to everything is 0.
     """
+    if length is not None and length.dim():
+        length = length[..., None]
     if torch.compiler.is_compiling() or not vectors.is_floating_point():
-        return _unit(vectors)
-    direction: Tensor = _Unit.apply(vectors)[0]  # type: ignore[no-untyped-call] # torch leaves `apply` untyped
-    return direction
+        return _unit(vectors) if length is None else _unit(vectors) * length
+    directed: Tensor = _Unit.apply(vectors, length)[0]  # type: ignore[no-untyped-call] # torch leaves `apply` untyped
+    return directed
 
 
 def _unit(vectors: Tensor) -> Tensor:
@@ -43,13 +46,13 @@ def _unit(vectors: Tensor) -> Tensor:
 
 
 class _Unit(torch.autograd.Function):
-    """The same with one tensor kept for backward instead of three, and half of the passes.
+    """The same with one tensor kept for backward instead of four, and few passes.
 
-    Backward is written in what forward gave, direction and norm, so that it can be differentiated in its turn.
+    Backward is written in what forward gave, directed vectors and norm, so that it can be differentiated in its turn.
     """
 
     @staticmethod
-    def forward(ctx: Any, vectors: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, vectors: Tensor, length: Tensor | None) -> tuple[Tensor, Tensor]:
         largest = None
         norm = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
         low, high = torch.aminmax(norm)
@@ -60,24 +63,31 @@ class _Unit(torch.autograd.Function):
             vectors = vectors / largest
             norm = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
             norm = torch.where(norm == 0, 1, norm)
-        direction = vectors / norm
+        directed = vectors / norm if length is None else vectors * (length / norm)
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(direction, norm)
+        ctx.save_for_backward(directed, norm, length)
         ctx.largest = largest
-        return direction, norm
+        return directed, norm
 
     @staticmethod
-    def backward(ctx: Any, slope: Tensor | None, slope_of_norm: Tensor | None) -> Tensor | None:
-        direction, norm = ctx.saved_tensors
+    def backward(ctx: Any, slope: Tensor | None, slope_of_norm: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+        directed, norm, length = ctx.saved_tensors
         found: Tensor | None = None
+        of_length: Tensor | None = None
         if slope is not None:
-            along = (direction * slope).sum(-1, keepdim=True)
-            found = torch.addcmul(slope, direction, along, value=-1)
-            found = found / norm if torch.is_grad_enabled() else found.div_(norm)
+            with without_autocast(slope.device.type):  # a caller may run backward inside of it
+                # matrices of one row and one column, for a sum of products would need memory for the products
+                along = (directed[..., None, :] @ slope[..., None])[..., 0]
+            if length is not None:
+                along = along / length
+                of_length = along.sum_to_size(length.shape)
+            found = torch.addcmul(slope, directed, along if length is None else along / length, value=-1)
+            factor = 1 / norm if length is None else length / norm
+            found = found * factor if torch.is_grad_enabled() else found.mul_(factor)
         if slope_of_norm is not None:
-            lengthened = direction * slope_of_norm
+            lengthened = directed * (slope_of_norm if length is None else slope_of_norm / length)
             found = lengthened if found is None else found + lengthened
-        return found if found is None or ctx.largest is None else found / ctx.largest
+        return found if found is None or ctx.largest is None else found / ctx.largest, of_length
 
 
 class Similarity(nn.Module):
@@ -107,6 +117,26 @@ class InnerProduct(Similarity):
     ) -> tuple[Float[Tensor, "... n e"], Float[Tensor, "... m e"]]:
         """Prepare both sides; costs O(N + M), never O(N M)."""
 
+    def scaled_factors(
+        self,
+        query: Float[Tensor, "... n d"],
+        key: Float[Tensor, "... m d"],
+        scale: Float[Tensor, "..."],
+        *,
+        alike: bool,
+    ) -> tuple[Float[Tensor, "... n e"], Float[Tensor, "... m e"]]:
+        """Prepare both sides of `scale` (one, or one per query) times the similarity.
+
+        Args:
+            query, key, scale: see `factors`.
+            alike: where one tensor comes out as both sides, let it: with the root of the scale in it.
+        """
+        left, right = self.factors(query, key)
+        if alike and left is right:
+            left = left * scale.sqrt()
+            return left, left
+        return left * (scale[:, None] if scale.dim() else scale), right
+
     def forward(self, query: Float[Tensor, "n d"], key: Float[Tensor, "m e"]) -> Float[Tensor, "n m"]:
         """Compare every query with every key."""
         left, right = self.factors(query, key)
@@ -124,6 +154,20 @@ class Cosine(InnerProduct):
         """Bring both sides to unit length."""
         left = unit(query)
         return left, left if key is query else unit(key)
+
+    def scaled_factors(
+        self,
+        query: Float[Tensor, "... n d"],
+        key: Float[Tensor, "... m d"],
+        scale: Float[Tensor, "..."],
+        *,
+        alike: bool,
+    ) -> tuple[Float[Tensor, "... n d"], Float[Tensor, "... m d"]]:
+        """Bring the keys to unit length, and the queries to that of the scale: no tensor but these two is kept."""
+        if alike and query is key:
+            every = unit(query, scale.sqrt())
+            return every, every
+        return unit(query, scale), unit(key)
 
 
 class DotProduct(InnerProduct):
