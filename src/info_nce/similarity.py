@@ -120,11 +120,11 @@ class InnerProduct(Similarity):
     def scaled_factors(
         self,
         query: Float[Tensor, "... n d"],
-        key: Float[Tensor, "... m d"],
+        key: Float[Tensor, "... m e"],
         scale: Float[Tensor, "..."],
         *,
         alike: bool,
-    ) -> tuple[Float[Tensor, "... n e"], Float[Tensor, "... m e"]]:
+    ) -> tuple[Float[Tensor, "... n f"], Float[Tensor, "... m f"]]:
         """Prepare both sides of `scale` (one, or one per query) times the similarity.
 
         Args:
