@@ -175,16 +175,15 @@ def _weighed(cells: Tensor, shift: Tensor | None, unit: float, terms: Sequence[T
     limits, eps = _RANGES[cells.dtype], torch.finfo(cells.dtype).eps
     factors: dict[float, dict[int, Tensor]] = {}
     for term in terms:
-        total = term.total.unsqueeze(term.dim)
-        # exp(-inf) = 0 for a line without cells
-        log_factor = -total.masked_fill(total == float("-inf"), float("inf"))
+        log_factor = -term.total.unsqueeze(term.dim)
         if shift is not None:
             log_factor = log_factor + term.power / unit * shift
             # all cells of such a line together are below the rounding of its total, most of which lies elsewhere
             log_factor.masked_fill_(log_factor < math.log(eps / 8 / cells.shape[term.dim]), float("-inf"))
-        # of a line that has cells elsewhere only, the total may be far below 0: infinity times its cells is no number
+        # of a line without cells here, the total may be far below 0: infinity times none is no number
         log_factor.clamp_(max=limits.room)
-        factor = term.slope.unsqueeze(term.dim) * term.power * torch.exp(log_factor)
+        slope = term.slope if term.power == 1 else term.slope * term.power
+        factor = log_factor.exp_().mul_(slope.unsqueeze(term.dim))
         along = factors.setdefault(term.power / unit, {})
         along[term.dim] = along[term.dim] + factor if term.dim in along else factor
     lowest = -limits.room if shift is None else limits.floor
@@ -211,8 +210,10 @@ def without_faint(cells: Tensor) -> None:
 
 def _smallest(factors: Mapping[float, Mapping[int, Tensor]]) -> float:
     """The smallest factor that is not 0."""
-    every = torch.cat([factor.flatten() for along in factors.values() for factor in along.values()]).abs_()
-    return every.masked_fill_(every == 0, float("inf")).amin().item()
+    every = torch.cat([factor.flatten() for along in factors.values() for factor in along.values()])
+    least = torch.linalg.vector_norm(every, -math.inf).item()
+    # a factor of 0 is mostly none: only then is it worth looking past it
+    return least or every.abs_().masked_fill_(every == 0, math.inf).amin().item()
 
 
 def _outer(along: Mapping[int, Tensor], block: slice) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 from info_nce.engines.base import Reduction, Statistics, Totals, averaged, merged
 from info_nce.engines.blocks import Spot
 from info_nce.engines.dense import Dense
-from info_nce.engines.parts import Part
+from info_nce.engines.parts import Part, Work
 from info_nce.precision import without_autocast
 from info_nce.scores import COLUMNS, ROWS, ScoreMatrix
 
@@ -88,17 +88,21 @@ class Job:
         """All statistics."""
         return list(dict.fromkeys(name for statistics in self.statistics for name in statistics))
 
-    def buffers(self) -> list[Tensor]:
-        """Memory for one part of each matrix."""
+    def works(self, dims: Sequence[int], wanted: Sequence[set[str]]) -> list[Work]:
+        """What is done to the parts of each matrix, with memory for one of them."""
         sizes = [max(_size(spot) for spot in spots) for spots in self.spots]
-        return [m.query.new_empty(size if m.product else 0) for m, size in zip(self.matrices, sizes, strict=True)]
+        return [
+            Work(m, statistics, dims, names, m.query.new_empty(size if m.product else 0), reach)
+            for m, statistics, names, size, reach in zip(
+                self.matrices, self.statistics, wanted, sizes, self.reaches, strict=True
+            )
+        ]
 
     def parts(self, dims: Sequence[int], wanted: Sequence[set[str]]) -> Iterator[tuple[int, Part]]:
         """Visit the parts of all matrices, one after the other."""
-        buffers = self.buffers()
-        for i, matrix in enumerate(self.matrices):
+        for i, work in enumerate(self.works(dims, wanted)):
             for spot in self.spots[i]:
-                yield i, Part(matrix, spot, self.statistics[i], dims, wanted[i], buffers[i], self.reaches[i])
+                yield i, Part(work, spot)
 
 
 def _size(spot: Spot) -> int:
@@ -172,12 +176,12 @@ def _sweep(job: Job) -> tuple[Totals, ...]:
         for dim in job.directions
     )
     lines = (found[0], found[0]) if job.half else found
-    for i, part in job.parts(job.dims, [set()] * len(job.matrices)):
+    for _, part in job.parts(job.dims, [set()] * len(job.matrices)):
         spot = part.spot
         for dim, total, new in zip(job.dims, lines, part.totals(), strict=True):
             where, start = (spot.rows, 0) if dim == ROWS else (spot.fresh, spot.stale)
-            for name, statistic in job.statistics[i].items():
-                total[name][where] = statistic.merge(total[name][where], new[name][start:])
+            for name, value in new.items():
+                total[name][where] = all_statistics[name].merge(total[name][where], value[start:])
     return found
 
 
@@ -256,7 +260,8 @@ class _CompleteLoss(torch.autograd.Function):
 def _complete(plan: _Plan, tensors: Sequence[Tensor], flags: Sequence[bool]) -> tuple[Tensor, list[Tensor | None]]:
     """Visit every part once: totals, formula, gradient."""
     job, first = plan.job, len(plan.job.tensors())
-    wanted, sums, buffers = job.wanted(flags[:first]), _zeros(job, job.wanted(flags[:first])), job.buffers()
+    wanted = job.wanted(flags[:first])
+    sums, works = _zeros(job, wanted), job.works(job.dims, wanted)
     extras = [t.detach().requires_grad_(f) for t, f in zip(tensors[first:], flags[first:], strict=True)]
     pushed = [torch.zeros_like(t) if t.requires_grad else None for t in extras]
     steps = list(zip(*job.spots, strict=True))
@@ -265,10 +270,7 @@ def _complete(plan: _Plan, tensors: Sequence[Tensor], flags: Sequence[bool]) -> 
         every = len(steps) == 1
         lines = slice(None) if every else spots[0].rows
         here = [t[lines].detach().requires_grad_(t.requires_grad) if t.dim() else t for t in extras]
-        parts = [
-            Part(m, spot, job.statistics[i], job.dims, wanted[i], buffers[i], job.reaches[i])
-            for i, (m, spot) in enumerate(zip(job.matrices, spots, strict=True))
-        ]
+        parts = [Part(work, spot) for work, spot in zip(works, spots, strict=True)]
         with torch.enable_grad():
             found = [part.totals()[: len(job.directions)] for part in parts]
             leaves = [total.requires_grad_() for sides in found for side in sides for total in side.values()]
