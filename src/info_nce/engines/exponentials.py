@@ -190,9 +190,11 @@ def _weighed(cells: Tensor, shift: Tensor | None, unit: float, terms: Sequence[T
     faint = cells.device.type == "cpu" and _smallest(factors) * math.exp(lowest) < limits.least
     if len(terms) == 1 and terms[0].dim == ROWS and not faint:
         return Force(cells, factors[1][ROWS].squeeze(1))
+    # allocated once: what a block writes is then still in the cache when the next one does
+    space = torch.empty_like(cells[next(blocks(cells), slice(0))])
     for block in blocks(cells):
         some = cells[block]
-        every = _outer(factors[1], block)
+        every = _outer(factors[1], block, space)
         for power, along in factors.items():
             if power != 1:
                 every = torch.addcmul(every, _outer(along, block), some if power == 2 else some.pow(power - 1))
@@ -216,8 +218,11 @@ def _smallest(factors: Mapping[float, Mapping[int, Tensor]]) -> float:
     return least or every.abs_().masked_fill_(every == 0, math.inf).amin().item()
 
 
-def _outer(along: Mapping[int, Tensor], block: slice) -> Tensor:
-    """Factors of rows (n, 1) and of columns (1, m), added up."""
+def _outer(along: Mapping[int, Tensor], block: slice, space: Tensor | None = None) -> Tensor:
+    """Factors of rows (n, 1) and of columns (1, m), added up, in memory that may be given."""
     if ROWS not in along:
         return along[COLUMNS]
-    return along[ROWS][block] + along[COLUMNS] if COLUMNS in along else along[ROWS][block]
+    rows = along[ROWS][block]
+    if COLUMNS not in along:
+        return rows
+    return torch.add(rows, along[COLUMNS], out=None if space is None else space[: len(rows)])
