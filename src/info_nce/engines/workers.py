@@ -227,7 +227,7 @@ class Alone:
             for name, statistic in self.statistics.items():
                 if statistic.differentiable:
                     pull = statistic.pull_alone(self.logit, total[name][line])
-                    force.addcmul_(self._inside(statistic, pull, 0.0), slope[name][line])
+                    force += self._inside(statistic, pull * slope[name][line], 0.0)
         matrix = self.matrix
         if "query" in wanted:
             _add(sums["query"], self.row, matrix.key[self.column], force)
