@@ -245,8 +245,9 @@ def _moved(line: slice | Tensor, by: int) -> slice | Tensor:
 
 def _add(total: Tensor, where: slice | Tensor, values: Tensor, factor: Tensor) -> None:
     """Add each value, times its factor, to its line of the total."""
-    factor = factor if values.dim() == 1 else factor[:, None]
+    # rounded before it is added, as a product's is: or what cancels would leave a rest
+    product = values * (factor if values.dim() == 1 else factor[:, None])
     if isinstance(where, slice):
-        total[where].addcmul_(values, factor)
+        total[where].add_(product)
     else:
-        total.index_add_(0, where, values * factor)
+        total.index_add_(0, where, product)
