@@ -23,7 +23,7 @@ from info_nce.engines.exponentials import Force, Term
 from info_nce.engines.parts import Part
 from info_nce.engines.workers import Alone, Excluded
 from info_nce.losses import compose, decoupled
-from info_nce.pairing import Nowhere, Partner, Shifted, Without, views
+from info_nce.pairing import Nowhere, Partner, Run, Shifted, Without, views
 from info_nce.scores import Operand
 from info_nce.similarity import Bilinear, Cosine, DotProduct, NegativeSquaredDistance, Similarity
 from info_nce.statistics import Count, LogSumExp, Softplus, Statistic, Sum
@@ -368,10 +368,23 @@ def test_a_row_that_is_looked_up_twice_gets_both_gradients() -> None:
         assert_close(found, right, **VISIBLE)
 
 
+runs = Shifted.runs
+
+
 def fill_of_part(cells: Shifted, tile: Tensor, _: slice, __: slice, value: float) -> None:
     """The diagonal of a tile taken for that of the matrix."""
     if cells.by < tile.shape[1]:
         tile.diagonal(cells.by).fill_(value)
+
+
+def runs_of_part(cells: Shifted, rows: slice, columns: slice) -> list[Run]:
+    """The first rows of the matrix taken for those of the part."""
+    length = rows.stop - rows.start
+    return [
+        (slice(row.start + rows.start, row.stop + rows.start), column)
+        for row, column in runs(cells, slice(0, length), columns)
+        if isinstance(row, slice) and isinstance(column, slice)
+    ]
 
 
 def listed_of_part(cells: Partner, rows: slice, columns: slice) -> tuple[Tensor, Tensor]:
@@ -390,7 +403,8 @@ def mask_of_part(cells: Partner, rows: slice, columns: slice) -> Tensor:
     ("kind", "method", "wrong", "name"),
     [
         *[(Shifted, "fill", fill_of_part, name) for name in ("info_nce", "nt_xent", "siglip", "info_nce margin")],
-        *[(Partner, "listed", listed_of_part, name) for name in ("info_nce", "nt_xent", "dcl", "cpc both [1, 2]")],
+        *[(Shifted, "runs", runs_of_part, name) for name in ("info_nce", "nt_xent", "dcl", "symmetric")],
+        *[(Partner, "listed", listed_of_part, name) for name in ("cpc both [1, 2]",)],
         *[(Partner, "mask", mask_of_part, name) for name in ("info_nce own", "cpc same [1, 2]")],
     ],
 )
@@ -446,8 +460,8 @@ totals_alone = Alone.totals
 
 @pytest.mark.parametrize("name", ["info_nce", "symmetric", "nt_xent", "nt_xent ids out"])
 def test_a_positive_that_is_forgotten_among_the_candidates_is_noticed(name: str) -> None:
-    def totals(alone: Alone, dim: int) -> Totals:
-        found = totals_alone(alone, dim)
+    def totals(alone: Alone) -> Totals:
+        found = totals_alone(alone)
         return {
             n: torch.full_like(t, -torch.inf) if alone.statistics[n].over == "candidates" else t
             for n, t in found.items()

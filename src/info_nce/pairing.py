@@ -31,6 +31,8 @@ __all__ = [
 ]
 
 SameId = Literal["out", "positive"]
+Run = tuple[slice, slice] | tuple[Tensor, Tensor]
+"""Cells by their rows and columns: a piece of a diagonal, or one by one."""
 _FEW = 64
 """Up to one cell in this many, touching the cells one by one is cheaper than comparing all of them."""
 
@@ -146,6 +148,11 @@ class Partner(Cells):
         row = ((column >= 0) & (column < columns.stop - columns.start)).nonzero()[:, 0]
         return row, column[row]
 
+    def runs(self, rows: slice, columns: slice) -> list[Run]:
+        """The partners that lie within these columns, by their places in the matrix."""
+        row, column = self.listed(rows, columns)
+        return [(row + rows.start, column + columns.start)]
+
     def of(self, values: Tensor) -> Tensor:
         """The value (M, ...) of each row's partner, (N, ...)."""
         return values.index_select(0, self.column)
@@ -180,6 +187,15 @@ class Shifted(Partner):
             offset = rows.start + by - columns.start
             if -height < offset < width:
                 tile.diagonal(offset).fill_(value)
+
+    def runs(self, rows: slice, columns: slice) -> list[Run]:
+        """Pieces of two diagonals."""
+        found: list[Run] = []
+        for by in sorted({self.by, self.by - self.count}):
+            first, last = max(rows.start, columns.start - by), min(rows.stop, columns.stop - by)
+            if first < last:
+                found.append((slice(first, last), slice(first + by, last + by)))
+        return found
 
     def read(self, matrix: Tensor, dim: int) -> Tensor:
         """The diagonal, or the cell of each line."""

@@ -58,6 +58,10 @@ class Statistic(Coded, ABC):
         """The derivative of the total by each cell of a tile."""
         raise NotImplementedError  # never asked of a statistic that is not differentiable
 
+    def pull_alone(self, logit: Tensor, total: Tensor) -> Tensor:
+        """The derivative of each line's total (n) by one cell that plays the role, from that cell's logit."""
+        return replace(self, over="candidates").pull(Tile(logit[:, None]), ROWS, total)[:, 0]
+
     def _inside(self, tile: Tile, dim: int) -> Tensor:
         unfit = tile.unfit(self.over, dim)
         return torch.ones_like(tile.logits) if unfit is None else (~unfit).to(tile.logits.dtype)
@@ -87,12 +91,19 @@ class LogSumExp(Statistic):
 
     def merge(self, one: Tensor, other: Tensor) -> Tensor:
         """Sum the parts in log space."""
-        return log_sum_exp(torch.stack([one, other]), 0)
+        if one.requires_grad or other.requires_grad:  # of two times -inf, the gradient of `logaddexp` is no number
+            return log_sum_exp(torch.stack([one, other]), 0)
+        return torch.logaddexp(one, other)
 
     def pull(self, tile: Tile, dim: int, total: Tensor) -> Tensor:
         """The cell's share of the sum: a softmax."""
         total = total.masked_fill(total == float("-inf"), 0).unsqueeze(dim)
         return torch.exp(tile.of(self.over, dim, float("-inf")) * self.power - total) * self.power
+
+    def pull_alone(self, logit: Tensor, total: Tensor) -> Tensor:
+        """The cell's share of the sum."""
+        share = torch.exp(self.alone(logit) - total.masked_fill(total == float("-inf"), 0))
+        return share if self.power == 1 else share * self.power
 
 
 @dataclass(frozen=True)
@@ -110,6 +121,10 @@ class Sum(Statistic):
     def pull(self, tile: Tile, dim: int, total: Tensor) -> Tensor:  # noqa: ARG002 - the total does not matter
         """1 for each cell of the role."""
         return self._inside(tile, dim)
+
+    def pull_alone(self, logit: Tensor, total: Tensor) -> Tensor:  # noqa: ARG002 - the total does not matter
+        """1."""
+        return torch.ones_like(logit)
 
 
 @dataclass(frozen=True)

@@ -253,6 +253,7 @@ def test_what_is_no_number_and_left_out_is_nobodys() -> None:
 def test_a_tile_is_worked_on_a_few_rows_at_a_time() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cut, "_CACHED", 12)
+        patch.setattr(torch, "get_num_threads", lambda: 1)
         for spread in (0, 400):
             logits = 3 * normal(7, 5, seed=1) + tops(7, 1, seed=2, spread=spread * 20)
             for dims in DIRECTIONS:

@@ -23,6 +23,7 @@ from info_nce.pairing import (
     Listed,
     Nowhere,
     Partner,
+    Run,
     SameTag,
     Shifted,
     Transposed,
@@ -136,6 +137,20 @@ def assert_parts(cells: Cells, expected: Tensor, row_parts: list[slice], column_
         same(mask(cells, rows, columns), expected[rows, columns])
 
 
+def assert_runs(cells: Partner, expected: Tensor, rows: slice, columns: slice) -> None:
+    """What is read at once are the cells of a part, each once."""
+    marked, here = torch.zeros(expected.shape), torch.zeros(expected.shape)
+    for row, column in cells.runs(rows, columns):
+        if isinstance(row, slice):
+            piece = marked[row, column]
+            assert len(piece) == len(piece.mT)
+            piece.diagonal().add_(1)
+        else:
+            marked[row, column] += 1
+    here[rows, columns] = expected[rows, columns].float()
+    assert_close(marked, here)
+
+
 def assert_methods_agree(cells: Cells, expected: Tensor, row_parts: list[slice], column_parts: list[slice]) -> None:
     """Everything that a set says of itself besides its mask."""
     n, m = expected.shape
@@ -160,6 +175,8 @@ def assert_methods_agree(cells: Cells, expected: Tensor, row_parts: list[slice],
     if cells.symmetric and n == m:
         same(expected, expected.mT)
     if isinstance(cells, Partner):
+        for rows, columns in product(row_parts, column_parts):
+            assert_runs(cells, expected, rows, columns)
         assert_close(cells.of(values), expected.to(values.dtype) @ values)
         logits = normal(n, m, seed=5)
         assert_close(cells.read(logits, 1), logits[expected])
@@ -254,6 +271,12 @@ def one_diagonal(self: Shifted, tile: Tensor, rows: slice, columns: slice, value
         tile.diagonal(offset).fill_(value)
 
 
+def one_run(self: Shifted, rows: slice, columns: slice) -> list[Run]:
+    """The same, of what is read at once."""
+    first, last = max(rows.start, columns.start - self.by), min(rows.stop, columns.stop - self.by)
+    return [(slice(first, last), slice(first + self.by, last + self.by))] if first < last else []
+
+
 def all_that_begin_before(self: Partner, rows: slice, columns: slice) -> tuple[Tensor, Tensor]:
     """The end of the part forgotten: what lies before its beginning counts from the end."""
     column = self.column[rows] - columns.start
@@ -270,6 +293,7 @@ def known_or_next(self: SameTag, values: Tensor) -> Tensor:
 
 WRONG: list[tuple[str, Cells, str, Any]] = [
     ("a diagonal goes on", Shifted(5, 2, CPU), "fill", one_diagonal),
+    ("a run goes on", Shifted(5, 2, CPU), "runs", one_run),
     ("columns are rows", Shifted(5, 2, CPU), "read", lambda c, x, _: x.gather(1, c.column[:, None])[:, 0]),
     ("moved the other way", Shifted(5, 2, CPU), "of", lambda c, values: values.roll(c.by, 0)),
     ("its own mirror image", Shifted(5, 2, CPU), "symmetric", True),

@@ -1,5 +1,6 @@
 """The laws in the docstring of `Statistic`, which let a row be totalled and differentiated in any parts."""
 
+from dataclasses import replace
 from functools import reduce
 
 import pytest
@@ -134,6 +135,31 @@ def test_a_statistic_of_another_role_is_another_statistic() -> None:
         for one, other in ((0, 1), (0, 2), (1, 2)):
             with pytest.raises(AssertionError):
                 assert_close(of_role[one], of_role[other])
+
+
+# ---- one cell alone
+
+
+@every_slope
+@law
+@given(n=sizes, seed=seeds)
+def test_a_cell_alone_is_a_tile_of_one_column(statistic: Statistic, n: int, seed: int) -> None:
+    logit = normal(n, seed=seed)
+    if statistic.ignores_buried:
+        logit = logit.masked_fill(chance(n, seed=seed + 1, probability=0.2), float("-inf"))
+    tile, every = Tile(logit[:, None]), replace(statistic, over="candidates")
+    lone = every.of(tile, ROWS)
+    assert_close(statistic.alone(logit), lone)
+    for total in (lone, every.merge(lone, torch.ones_like(lone))):
+        assert_close(statistic.pull_alone(logit, total), every.pull(tile, ROWS, total)[:, 0])
+
+
+def test_two_parts_without_cells_have_a_gradient_of_0() -> None:
+    one, other = (torch.tensor([-torch.inf, -torch.inf, 1.0], requires_grad=True) for _ in range(2))
+    merged = LogSumExp("candidates").merge(one, other)
+    assert_close(merged.detach(), LogSumExp("candidates").merge(one.detach(), other.detach()))
+    for slope in torch.autograd.grad(merged.sum(), [one, other]):
+        assert_close(slope, torch.tensor([0.0, 0.0, 0.5]))
 
 
 # ---- pull

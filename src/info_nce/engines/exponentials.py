@@ -175,25 +175,26 @@ def _weighed(cells: Tensor, shift: Tensor | None, unit: float, terms: Sequence[T
     limits, eps = _RANGES[cells.dtype], torch.finfo(cells.dtype).eps
     factors: dict[float, dict[int, Tensor]] = {}
     for term in terms:
-        total = term.total.unsqueeze(term.dim)
-        # exp(-inf) = 0 for a line without cells
-        log_factor = -total.masked_fill(total == float("-inf"), float("inf"))
+        log_factor = -term.total.unsqueeze(term.dim)
         if shift is not None:
             log_factor = log_factor + term.power / unit * shift
             # all cells of such a line together are below the rounding of its total, most of which lies elsewhere
             log_factor.masked_fill_(log_factor < math.log(eps / 8 / cells.shape[term.dim]), float("-inf"))
-        # of a line that has cells elsewhere only, the total may be far below 0: infinity times its cells is no number
+        # of a line without cells here, the total may be far below 0: infinity times none is no number
         log_factor.clamp_(max=limits.room)
-        factor = term.slope.unsqueeze(term.dim) * term.power * torch.exp(log_factor)
+        slope = term.slope if term.power == 1 else term.slope * term.power
+        factor = log_factor.exp_().mul_(slope.unsqueeze(term.dim))
         along = factors.setdefault(term.power / unit, {})
         along[term.dim] = along[term.dim] + factor if term.dim in along else factor
     lowest = -limits.room if shift is None else limits.floor
     faint = cells.device.type == "cpu" and _smallest(factors) * math.exp(lowest) < limits.least
     if len(terms) == 1 and terms[0].dim == ROWS and not faint:
         return Force(cells, factors[1][ROWS].squeeze(1))
+    # allocated once: what a block writes is then still in the cache when the next one does
+    space = torch.empty_like(cells[next(blocks(cells), slice(0))])
     for block in blocks(cells):
         some = cells[block]
-        every = _outer(factors[1], block)
+        every = _outer(factors[1], block, space)
         for power, along in factors.items():
             if power != 1:
                 every = torch.addcmul(every, _outer(along, block), some if power == 2 else some.pow(power - 1))
@@ -211,12 +212,17 @@ def without_faint(cells: Tensor) -> None:
 
 def _smallest(factors: Mapping[float, Mapping[int, Tensor]]) -> float:
     """The smallest factor that is not 0."""
-    every = torch.cat([factor.flatten() for along in factors.values() for factor in along.values()]).abs_()
-    return every.masked_fill_(every == 0, float("inf")).amin().item()
+    every = torch.cat([factor.flatten() for along in factors.values() for factor in along.values()])
+    least = torch.linalg.vector_norm(every, -math.inf).item()
+    # a factor of 0 is mostly none: only then is it worth looking past it
+    return least or every.abs_().masked_fill_(every == 0, math.inf).amin().item()
 
 
-def _outer(along: Mapping[int, Tensor], block: slice) -> Tensor:
-    """Factors of rows (n, 1) and of columns (1, m), added up."""
+def _outer(along: Mapping[int, Tensor], block: slice, space: Tensor | None = None) -> Tensor:
+    """Factors of rows (n, 1) and of columns (1, m), added up, in memory that may be given."""
     if ROWS not in along:
         return along[COLUMNS]
-    return along[ROWS][block] + along[COLUMNS] if COLUMNS in along else along[ROWS][block]
+    rows = along[ROWS][block]
+    if COLUMNS not in along:
+        return rows
+    return torch.add(rows, along[COLUMNS], out=None if space is None else space[: len(rows)])

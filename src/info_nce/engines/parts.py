@@ -1,27 +1,27 @@
 """A part of the score matrix while an engine works on it: its statistics, and the way back for their gradient."""
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from info_nce.engines.base import Statistics, Totals, merged
+from info_nce.engines.base import Statistics, Totals
 from info_nce.engines.blocks import Spot
 from info_nce.engines.exponentials import Exponentials, Force
 from info_nce.engines.workers import Alone, ByDefinition, Excluded, InPlace, Shared, Worker
-from info_nce.pairing import Partner, Shifted
+from info_nce.pairing import Nowhere, Partner, Run, Shifted
 from info_nce.scores import COLUMNS, Role, ScoreMatrix
 from info_nce.statistics import LogSumExp, Statistic
 
-__all__ = ["Part"]
+__all__ = ["Part", "Work"]
 
 
-class Part:
-    """The logits of a part and what becomes of them: first totals, unless they are known, then a gradient.
+class Work:
+    """What is done to every part of a matrix, decided once.
 
     Args:
         matrix: without history.
-        spot: where in the matrix.
         statistics: of these; those over the same cells share the work, and the memory of the logits.
         dims: along rows, columns, or both.
         wanted: names of the operands that get a gradient.
@@ -32,33 +32,60 @@ class Part:
     def __init__(
         self,
         matrix: ScoreMatrix,
-        spot: Spot,
         statistics: Statistics,
         dims: Sequence[int],
         wanted: Collection[str],
         buffer: Tensor,
         reach: float,
     ) -> None:
-        self.spot, self.dims, self.wanted = spot, dims, wanted
-        similarity, logits, self.give = (_product if matrix.product else _general)(matrix, spot, wanted, buffer)
+        self.matrix, self.dims, self.wanted, self.buffer, self.reach = matrix, dims, wanted, buffer, reach
         # one positive per line is read from the part, so that it cancels exactly where it is the only candidate
-        single = matrix.product and isinstance(matrix.positives, Shifted if COLUMNS in dims else Partner)
-        alone, groups, rest = _sorted(statistics, single=single)
-        self.alone = Alone(matrix, spot, logits, alone) if alone else None
-        self.workers: list[Worker] = []
-        if rest:
-            tile = matrix.judged(similarity, logits, spot.rows, spot.columns)
-            self.workers.append(ByDefinition(tile, rest, dims))
+        self.partners: Partner | None = None
+        if matrix.product and isinstance(matrix.positives, Shifted if COLUMNS in dims else Partner):
+            self.partners = matrix.positives
+        self.alone, groups, self.rest = _sorted(statistics, single=self.partners is not None)
         # a limit belongs to a query, so that suspects differ by direction
         ways = [dims] if matrix.suspects is None else [[dim] for dim in dims]
-        jobs = [(role, group, way) for (role, _), group in groups.items() for way in ways]
-        free = similarity is logits and not rest
-        for role, group, way in jobs:
-            cells = logits if free and group is jobs[-1][1] and way is jobs[-1][2] else logits.clone()
+        self.jobs = [(role, group, way) for (role, _), group in groups.items() for way in ways]
+        self.left_out: Tensor | None = None
+        if self.alone and self.partners is not None and not isinstance(matrix.out, Nowhere):
+            column = self.partners.column
+            left_out = matrix.out.contains(torch.arange(len(column), device=column.device), column)
+            self.left_out = left_out if left_out.any() else None
+
+    def runs(self, spot: Spot) -> list[Run]:
+        """The positives that are read from a part, parted where the fresh columns begin."""
+        if not self.alone or self.partners is None:
+            return []
+        stale, fresh = slice(spot.columns.start, spot.fresh.start), spot.fresh
+        return [
+            run
+            for columns in (stale, fresh)
+            if columns.start < columns.stop
+            for run in self.partners.runs(spot.rows, columns)
+        ]
+
+
+class Part:
+    """The logits of a part and what becomes of them: first totals, unless they are known, then a gradient."""
+
+    def __init__(self, work: Work, spot: Spot) -> None:
+        matrix = work.matrix
+        self.spot, self.dims, self.wanted = spot, work.dims, work.wanted
+        form = _product if matrix.product else _general
+        similarity, logits, self.give = form(matrix, spot, work.wanted, work.buffer)
+        self.alone = [Alone(matrix, spot, logits, work.alone, run, work.left_out) for run in work.runs(spot)]
+        self.workers: list[Worker] = []
+        if work.rest:
+            tile = matrix.judged(similarity, logits, spot.rows, spot.columns)
+            self.workers.append(ByDefinition(tile, work.rest, work.dims))
+        free = similarity is logits and not work.rest
+        for i, (role, group, way) in enumerate(work.jobs, start=1):
+            cells = logits if free and i == len(work.jobs) else logits.clone()
             excluded = Excluded(matrix, spot, similarity, role, way[0])
             sums = {name: statistic for name, statistic in group.items() if isinstance(statistic, LogSumExp)}
             if sums:
-                exponentials = Exponentials(cells, excluded, [s.power for s in sums.values()], reach)
+                exponentials = Exponentials(cells, excluded, [s.power for s in sums.values()], work.reach)
                 self.workers.append(Shared(exponentials, sums, way))
             else:
                 self.workers.append(InPlace(cells, excluded, group, way))
@@ -69,9 +96,8 @@ class Part:
         for worker in self.workers:
             for dim, total in zip(worker.way, worker.totals(), strict=True):
                 found[self.dims.index(dim)].update(total)
-        if self.alone is not None:
-            for i, dim in enumerate(self.dims):
-                found[i].update(merged(self.alone.statistics, found[i], self.alone.totals(dim)))
+        for one in self.alone:
+            one.join(self.dims, found)
         return found
 
     def back(self, totals: Sequence[Totals], slopes: Sequence[Totals], sums: Totals) -> None:
@@ -85,8 +111,8 @@ class Part:
             for other in forces[1:]:
                 force = Force(force.plain() + other.plain())
             self.give(force, sums)
-        if self.alone is not None:
-            self.alone.back(self.dims, totals, slopes, sums, self.wanted)
+        for one in self.alone:
+            one.back(self.dims, totals, slopes, sums, self.wanted)
 
 
 Groups = dict[tuple[Role, float], dict[str, Statistic]]
@@ -109,9 +135,10 @@ def _sorted(statistics: Statistics, *, single: bool) -> tuple[dict[str, Statisti
             role = "negatives"
         if single and statistic.over == "positives":
             continue
-        if statistic.ignores_buried:
-            power = min(statistic.power, 1.0) if isinstance(statistic, LogSumExp) else 0.0
-            groups.setdefault((role, power), {})[name] = statistic
+        if isinstance(statistic, LogSumExp):
+            groups.setdefault((role, min(statistic.power, 1.0)), {})[name] = statistic
+        elif statistic.ignores_buried:
+            groups.setdefault((role, 0.0), {})[name] = replace(statistic, over="candidates")
         else:
             alone.pop(name, None)
             rest[name] = statistic
@@ -135,8 +162,10 @@ def _product(matrix: ScoreMatrix, spot: Spot, wanted: Collection[str], buffer: T
     def give(force: Force, sums: Totals) -> None:
         cells, weight = force.cells, force.weight
         if "query" in wanted:
-            found = cells @ key
-            sums["query"][rows] += found if weight is None else found.mul_(weight[:, None])
+            if weight is None:
+                sums["query"][rows].addmm_(cells, key)
+            else:
+                sums["query"][rows].addcmul_(cells @ key, weight[:, None])
         into = "query" if matrix.mirrored else "key"
         if into in wanted and fresh.start < fresh.stop:
             weighted = query if weight is None else query * weight[:, None]

@@ -11,9 +11,9 @@ from torch import Tensor
 from info_nce.engines.base import Reduction, Statistics, Totals, averaged, merged
 from info_nce.engines.blocks import Spot
 from info_nce.engines.dense import Dense
-from info_nce.engines.parts import Part
+from info_nce.engines.parts import Part, Work
 from info_nce.precision import without_autocast
-from info_nce.scores import COLUMNS, ROWS, ScoreMatrix
+from info_nce.scores import COLUMNS, ROWS, Operand, ScoreMatrix
 
 __all__ = ["Job", "complete_loss", "swept_totals"]
 
@@ -53,9 +53,14 @@ class Job:
         """Along which directions a part's gradient is formed."""
         return (ROWS, COLUMNS) if self.half else self.directions
 
+    @cached_property
+    def operands(self) -> list[dict[str, Operand]]:
+        """What the logits of each matrix depend on, by name."""
+        return [matrix.operands() for matrix in self.matrices]
+
     def tensors(self) -> list[Tensor]:
-        """All that the logits depend on."""
-        return [operand.tensor for matrix in self.matrices for operand in matrix.operands().values()]
+        """All of it."""
+        return [operand.tensor for operands in self.operands for operand in operands.values()]
 
     def differentiable(self) -> bool:
         """Whether a gradient is wanted."""
@@ -64,9 +69,9 @@ class Job:
     def of(self, tensors: Sequence[Tensor]) -> "Job":
         """The same job on other tensors."""
         supply = iter(tensors)
+        pairs = zip(self.matrices, self.operands, strict=True)
         return replace(
-            self,
-            matrices=tuple(m.with_tensors({name: next(supply) for name in m.operands()}) for m in self.matrices),
+            self, matrices=tuple(m.with_tensors({name: next(supply) for name in names}) for m, names in pairs)
         )
 
     def detached(self) -> "Job":
@@ -81,24 +86,28 @@ class Job:
     def wanted(self, flags: Sequence[bool]) -> list[set[str]]:
         """Which operands of each matrix need a gradient."""
         supply = iter(flags)
-        return [{name for name in matrix.operands() if next(supply)} for matrix in self.matrices]
+        return [{name for name in operands if next(supply)} for operands in self.operands]
 
     @cached_property
     def names(self) -> list[str]:
         """All statistics."""
         return list(dict.fromkeys(name for statistics in self.statistics for name in statistics))
 
-    def buffers(self) -> list[Tensor]:
-        """Memory for one part of each matrix."""
+    def works(self, dims: Sequence[int], wanted: Sequence[set[str]]) -> list[Work]:
+        """What is done to the parts of each matrix, with memory for one of them."""
         sizes = [max(_size(spot) for spot in spots) for spots in self.spots]
-        return [m.query.new_empty(size if m.product else 0) for m, size in zip(self.matrices, sizes, strict=True)]
+        return [
+            Work(m, statistics, dims, names, m.query.new_empty(size if m.product else 0), reach)
+            for m, statistics, names, size, reach in zip(
+                self.matrices, self.statistics, wanted, sizes, self.reaches, strict=True
+            )
+        ]
 
     def parts(self, dims: Sequence[int], wanted: Sequence[set[str]]) -> Iterator[tuple[int, Part]]:
         """Visit the parts of all matrices, one after the other."""
-        buffers = self.buffers()
-        for i, matrix in enumerate(self.matrices):
+        for i, work in enumerate(self.works(dims, wanted)):
             for spot in self.spots[i]:
-                yield i, Part(matrix, spot, self.statistics[i], dims, wanted[i], buffers[i], self.reaches[i])
+                yield i, Part(work, spot)
 
 
 def _size(spot: Spot) -> int:
@@ -112,13 +121,13 @@ def _cut(totals: Totals, lines: slice) -> Totals:
 
 def _zeros(job: Job, wanted: Sequence[set[str]]) -> list[Totals]:
     return [
-        {name: torch.zeros_like(operand.tensor) for name, operand in matrix.operands().items() if name in names}
-        for matrix, names in zip(job.matrices, wanted, strict=True)
+        {name: torch.zeros_like(operand.tensor) for name, operand in operands.items() if name in names}
+        for operands, names in zip(job.operands, wanted, strict=True)
     ]
 
 
 def _in_order(job: Job, sums: Sequence[Totals]) -> list[Tensor | None]:
-    return [found.get(name) for matrix, found in zip(job.matrices, sums, strict=True) for name in matrix.operands()]
+    return [found.get(name) for operands, found in zip(job.operands, sums, strict=True) for name in operands]
 
 
 def swept_totals(job: Job) -> tuple[Totals, ...]:
@@ -172,12 +181,12 @@ def _sweep(job: Job) -> tuple[Totals, ...]:
         for dim in job.directions
     )
     lines = (found[0], found[0]) if job.half else found
-    for i, part in job.parts(job.dims, [set()] * len(job.matrices)):
+    for _, part in job.parts(job.dims, [set()] * len(job.matrices)):
         spot = part.spot
         for dim, total, new in zip(job.dims, lines, part.totals(), strict=True):
             where, start = (spot.rows, 0) if dim == ROWS else (spot.fresh, spot.stale)
-            for name, statistic in job.statistics[i].items():
-                total[name][where] = statistic.merge(total[name][where], new[name][start:])
+            for name, value in new.items():
+                total[name][where] = all_statistics[name].merge(total[name][where], value[start:])
     return found
 
 
@@ -236,8 +245,7 @@ class _CompleteLoss(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, plan: _Plan, *tensors: Tensor) -> Tensor:
-        with without_autocast(tensors[0].device.type):
-            loss, gradients = _complete(plan, tensors, ctx.needs_input_grad[1:])
+        loss, gradients = _complete(plan, tensors, ctx.needs_input_grad[1:])
         ctx.plan = replace(plan, job=plan.job.bare())
         ctx.save_for_backward(*tensors, *gradients)
         return loss
@@ -256,19 +264,17 @@ class _CompleteLoss(torch.autograd.Function):
 def _complete(plan: _Plan, tensors: Sequence[Tensor], flags: Sequence[bool]) -> tuple[Tensor, list[Tensor | None]]:
     """Visit every part once: totals, formula, gradient."""
     job, first = plan.job, len(plan.job.tensors())
-    wanted, sums, buffers = job.wanted(flags[:first]), _zeros(job, job.wanted(flags[:first])), job.buffers()
-    extras = [t.detach().requires_grad_(f) for t, f in zip(tensors[first:], flags[first:], strict=True)]
-    pushed = [torch.zeros_like(t) if t.requires_grad else None for t in extras]
+    wanted = job.wanted(flags[:first])
+    sums, works = _zeros(job, wanted), job.works(job.dims, wanted)
+    extras = list(zip(tensors[first:], flags[first:], strict=True))
+    pushed = [torch.zeros_like(t) if flag else None for t, flag in extras]
     steps = list(zip(*job.spots, strict=True))
-    loss, count = tensors[0].new_zeros(()), 0 * tensors[0].new_zeros(())
+    every = len(steps) == 1
+    loss, count = tensors[0].new_zeros(()), tensors[0].new_zeros(())
     for spots in steps:
-        every = len(steps) == 1
-        lines = slice(None) if every else spots[0].rows
-        here = [t[lines].detach().requires_grad_(t.requires_grad) if t.dim() else t for t in extras]
-        parts = [
-            Part(m, spot, job.statistics[i], job.dims, wanted[i], buffers[i], job.reaches[i])
-            for i, (m, spot) in enumerate(zip(job.matrices, spots, strict=True))
-        ]
+        lines = ... if every else spots[0].rows
+        here = [t[lines if t.dim() else ...].detach().requires_grad_(flag) for t, flag in extras]
+        parts = [Part(work, spot) for work, spot in zip(works, spots, strict=True)]
         with torch.enable_grad():
             found = [part.totals()[: len(job.directions)] for part in parts]
             leaves = [total.requires_grad_() for sides in found for side in sides for total in side.values()]
@@ -277,10 +283,10 @@ def _complete(plan: _Plan, tensors: Sequence[Tensor], flags: Sequence[bool]) -> 
             else:  # one direction
                 losses, counted = plan.losses(found, here)[0]
                 value = losses.sum()
-                count = count + (len(losses) if counted is None else counted.sum())
+                count += len(losses) if counted is None else counted.sum()
         leaves += [t for t in here if t.requires_grad]
         slopes = iter(torch.autograd.grad(value, leaves, allow_unused=True, materialize_grads=True))
-        loss = loss + value.detach()
+        loss += value.detach()
         for i, part in enumerate(parts):
             pulls = tuple({name: next(slopes) for name in side} for side in found[i])
             if wanted[i]:
@@ -289,9 +295,10 @@ def _complete(plan: _Plan, tensors: Sequence[Tensor], flags: Sequence[bool]) -> 
             if place is not None:
                 place[lines if place.dim() else ...] += next(slopes)
     gradients = [*_in_order(job, sums), *pushed]
-    if len(steps) > 1 and plan.reduction == "mean":
-        loss = loss / count.clamp(min=1)
-        gradients = [g if g is None else g.div_(count.clamp(min=1)) for g in gradients]
+    if not every and plan.reduction == "mean":
+        count = count.clamp(min=1)
+        loss = loss / count
+        gradients = [g if g is None else g.div_(count) for g in gradients]
     return loss, gradients
 
 

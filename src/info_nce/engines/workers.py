@@ -1,7 +1,6 @@
 """What a part's cells are turned into: totals, and then the gradient of the logits."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from functools import reduce
 from typing import Protocol, runtime_checkable
 
@@ -11,8 +10,8 @@ from torch import Tensor
 from info_nce.engines.base import Statistics, Totals
 from info_nce.engines.blocks import Spot, blocks
 from info_nce.engines.exponentials import BURIED, Exponentials, Force, Term, without_faint
-from info_nce.pairing import Nowhere
-from info_nce.scores import ROWS, Role, ScoreMatrix, Tile
+from info_nce.pairing import Run
+from info_nce.scores import COLUMNS, ROWS, Role, ScoreMatrix, Tile
 from info_nce.statistics import LogSumExp, Statistic
 
 __all__ = ["Alone", "ByDefinition", "Excluded", "InPlace", "Shared", "Worker"]
@@ -97,14 +96,16 @@ class Shared:
 
 
 class InPlace:
-    """Statistics to which a logit of -inf adds nothing, a few rows at a time and in the memory of the logits."""
+    """Statistics to which a logit of -inf adds nothing, a few rows at a time and in the memory of the logits.
+
+    They run over all candidates: those that do not play a role are excluded.
+    """
 
     def __init__(self, cells: Tensor, excluded: Excluded, statistics: Statistics, way: Sequence[int]) -> None:
         excluded.bury(cells)
         if excluded.suspects:
             torch.threshold_(cells, BURIED / 2, float("-inf"))
-        self.cells, self.way = cells, way
-        self.statistics = {name: replace(statistic, over="candidates") for name, statistic in statistics.items()}
+        self.cells, self.statistics, self.way = cells, statistics, way
 
     def totals(self) -> Sequence[Totals]:
         """Of each line, by direction."""
@@ -156,39 +157,60 @@ def pulled(
 
 
 class Alone:
-    """The positives, one per query: read from the part, so that a lone candidate cancels exactly."""
+    """Positives, one per line, of one run: read from the part, so that a lone candidate cancels exactly.
 
-    def __init__(self, matrix: ScoreMatrix, spot: Spot, logits: Tensor, statistics: Statistics) -> None:
-        places = matrix.positives.listed(spot.rows, spot.columns)
-        if places is None:
-            raise NotImplementedError  # asked for partners only
+    Args:
+        matrix: who is who.
+        spot: where the part lies.
+        logits: of the part.
+        statistics: in which the positives play a role.
+        run: where in the matrix. Their columns are fresh, or none is.
+        left_out: which of the matrix's rows have a positive that is no candidate; None says: none.
+    """
+
+    def __init__(
+        self,
+        matrix: ScoreMatrix,
+        spot: Spot,
+        logits: Tensor,
+        statistics: Statistics,
+        run: Run,
+        left_out: Tensor | None,
+    ) -> None:
         self.matrix, self.spot, self.statistics, self.shape = matrix, spot, statistics, logits.shape
-        row, self.column = places
-        # mostly all rows, in order: then nothing need be looked up
-        self.row = slice(None) if len(row) == len(logits) else row
-        self.logit = logits[places]
-        self.to = row + spot.rows.start, self.column + spot.columns.start
-        self.out = None if isinstance(matrix.out, Nowhere) else matrix.out.contains(*self.to)
-
-    def _line(self, dim: int) -> slice | Tensor:
-        return self.row if dim == ROWS else self.column
+        self.row: slice | Tensor = run[0]
+        self.column: slice | Tensor = run[1]
+        self.lines = {ROWS: _moved(self.row, -spot.rows.start), COLUMNS: _moved(self.column, -spot.columns.start)}
+        cells = logits[self.lines[ROWS], self.lines[COLUMNS]]
+        # a copy, for the logits are about to be overwritten
+        self.logit = cells.diagonal().clone() if cells.dim() == 2 else cells
+        self.out = None if left_out is None else left_out[self.row]
 
     def _inside(self, statistic: Statistic, values: Tensor, otherwise: float) -> Tensor:
         """The values where the positive plays the role."""
         left_out = self.out is not None and statistic.over == "candidates"
         return values.masked_fill(self.out, otherwise) if left_out and self.out is not None else values
 
-    def totals(self, dim: int) -> Totals:
-        """The statistics of each line; of lines whose positive lies elsewhere, what changes nothing."""
-        found = {}
-        for name, statistic in self.statistics.items():
-            total = self._inside(statistic, statistic.alone(self.logit), statistic.identity)
-            if dim != ROWS or not isinstance(self.row, slice):
-                every = total.new_full((self.shape[1 - dim],), statistic.identity)
-                every[self._line(dim)] = total
-                total = every
-            found[name] = total
-        return found
+    def totals(self) -> Totals:
+        """The statistics of each line that has its positive here."""
+        return {
+            name: self._inside(statistic, statistic.alone(self.logit), statistic.identity)
+            for name, statistic in self.statistics.items()
+        }
+
+    def join(self, dims: Sequence[int], totals: Sequence[Totals]) -> None:
+        """Merge them into the totals of the part's other cells."""
+        found = self.totals()
+        for dim, total in zip(dims, totals, strict=True):
+            line, lines = self.lines[dim], self.shape[1 - dim]
+            for name, statistic in self.statistics.items():
+                new = found[name]
+                if len(new) == lines:  # all of them, in order: then nothing need be looked up
+                    total[name] = statistic.merge(total[name], new) if name in total else new.detach()
+                    continue
+                if name not in total:
+                    total[name] = new.new_full((lines,), statistic.identity)
+                total[name][line] = statistic.merge(total[name][line], new)
 
     def back(
         self,
@@ -200,19 +222,32 @@ class Alone:
     ) -> None:
         """Add the operands' gradient: each cell's factor, times the other side."""
         force = torch.zeros_like(self.logit)
-        tile = Tile(self.logit[:, None])
         for dim, total, slope in zip(dims, totals, slopes, strict=True):
-            line = self._line(dim)
+            line = self.lines[dim]
             for name, statistic in self.statistics.items():
                 if statistic.differentiable:
-                    pull = replace(statistic, over="candidates").pull(tile, ROWS, total[name][line])[:, 0]
+                    pull = statistic.pull_alone(self.logit, total[name][line])
                     force += self._inside(statistic, pull * slope[name][line], 0.0)
-        matrix, (row, column) = self.matrix, self.to
+        matrix = self.matrix
         if "query" in wanted:
-            sums["query"].index_add_(0, row, matrix.key[column] * force[:, None])
+            _add(sums["query"], self.row, matrix.key[self.column], force)
         into = "query" if matrix.mirrored else "key"
-        if into in wanted:
-            fresh = torch.where(column >= self.spot.fresh.start, force, 0) if self.spot.stale else force
-            sums[into].index_add_(0, column, matrix.query[row] * fresh[:, None])
+        stale = isinstance(self.column, slice) and self.column.start < self.spot.fresh.start
+        if into in wanted and not stale:
+            _add(sums[into], self.column, matrix.query[self.row], force)
         if "offset" in wanted:
-            sums["offset"].index_add_(0, column, force)
+            _add(sums["offset"], self.column, torch.ones_like(force), force)
+
+
+def _moved(line: slice | Tensor, by: int) -> slice | Tensor:
+    return slice(line.start + by, line.stop + by) if isinstance(line, slice) else line + by
+
+
+def _add(total: Tensor, where: slice | Tensor, values: Tensor, factor: Tensor) -> None:
+    """Add each value, times its factor, to its line of the total."""
+    # rounded before it is added, as a product's is: or what cancels would leave a rest
+    product = values * (factor if values.dim() == 1 else factor[:, None])
+    if isinstance(where, slice):
+        total[where].add_(product)
+    else:
+        total.index_add_(0, where, product)
