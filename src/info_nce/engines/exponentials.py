@@ -17,7 +17,7 @@ from torch import Tensor
 from info_nce.engines.blocks import blocks
 from info_nce.scores import COLUMNS, ROWS
 
-__all__ = ["BURIED", "Exclusion", "Exponentials", "Force", "Term", "without_faint"]
+__all__ = ["BURIED", "Binary", "Exclusion", "Exponentials", "Force", "Term", "without_faint"]
 
 BURIED = -1e30
 """Added to the logit of a cell that is left out: no maximum below it is real. Not -inf, for 0 * inf is no number."""
@@ -160,6 +160,41 @@ class Exponentials:
                 torch.threshold_(some, 1.001 * math.exp(self.range.floor), 0.0)
         self.exclusion.erase(cells)
         self.shifted[dim] = cells, shift
+
+
+class Binary:
+    """log(1 + exp(logit)) summed along lines, from one exponential in the memory of the logits.
+
+    Args:
+        logits: (n, m), overwritten.
+        exclusion: the cells that do not take part.
+    """
+
+    def __init__(self, logits: Tensor, exclusion: Exclusion) -> None:
+        self.cells = logits.exp_()
+        exclusion.erase(self.cells)
+
+    @staticmethod
+    def fits(reach: float, dtype: torch.dtype) -> bool:
+        """Whether no logit is so far from 0 that its exponential would be lost."""
+        return reach <= _RANGES[dtype].room
+
+    def totals(self, dims: Sequence[int]) -> list[Tensor]:
+        """The sum along each direction: (n) or (m)."""
+        logs = [[torch.log1p(self.cells[block]).sum(dim) for block in blocks(self.cells)] for dim in dims]
+        return [torch.cat(p) if dim == ROWS else torch.stack(p).sum(0) for dim, p in zip(dims, logs, strict=True)]
+
+    def force(self, slopes: Mapping[int, Tensor]) -> Force:
+        """The gradient of all logits, the probability of a 1 times the slope of its lines; the cells are lost."""
+        for block in blocks(self.cells):
+            some = self.cells[block]
+            some.div_(some + 1)
+        if slopes.keys() == {ROWS}:
+            return Force(self.cells, slopes[ROWS])
+        along = {dim: slope.unsqueeze(dim) for dim, slope in slopes.items()}
+        for block in blocks(self.cells):
+            self.cells[block].mul_(_outer(along, block))
+        return Force(self.cells)
 
 
 def _sum(cells: Tensor, power: float, dim: int) -> Tensor:

@@ -8,11 +8,11 @@ from torch import Tensor
 
 from info_nce.engines.base import Statistics, Totals
 from info_nce.engines.blocks import Spot
-from info_nce.engines.exponentials import Exponentials, Force
-from info_nce.engines.workers import Alone, ByDefinition, Excluded, InPlace, Shared, Worker
+from info_nce.engines.exponentials import Binary, Exponentials, Force
+from info_nce.engines.workers import Alone, ByDefinition, Chances, Excluded, InPlace, Shared, Worker
 from info_nce.pairing import Nowhere, Partner, Run, Shifted
 from info_nce.scores import COLUMNS, Role, ScoreMatrix
-from info_nce.statistics import LogSumExp, Statistic
+from info_nce.statistics import LogSumExp, Softplus, Statistic
 
 __all__ = ["Part", "Work"]
 
@@ -82,13 +82,9 @@ class Part:
         free = similarity is logits and not work.rest
         for i, (role, group, way) in enumerate(work.jobs, start=1):
             cells = logits if free and i == len(work.jobs) else logits.clone()
-            excluded = Excluded(matrix, spot, similarity, role, way[0])
-            sums = {name: statistic for name, statistic in group.items() if isinstance(statistic, LogSumExp)}
-            if sums:
-                exponentials = Exponentials(cells, excluded, [s.power for s in sums.values()], work.reach)
-                self.workers.append(Shared(exponentials, sums, way))
-            else:
-                self.workers.append(InPlace(cells, excluded, group, way))
+            self.workers.append(
+                _worker(cells, Excluded(matrix, spot, similarity, role, way[0]), group, way, work.reach)
+            )
 
     def totals(self) -> tuple[Totals, ...]:
         """The statistics along each direction."""
@@ -113,6 +109,16 @@ class Part:
             self.give(force, sums)
         for one in self.alone:
             one.back(self.dims, totals, slopes, sums, self.wanted)
+
+
+def _worker(cells: Tensor, excluded: Excluded, group: Statistics, way: Sequence[int], reach: float) -> Worker:
+    """Whoever knows how to work on a group."""
+    powers = {name: statistic.power for name, statistic in group.items() if isinstance(statistic, LogSumExp)}
+    if powers:
+        return Shared(Exponentials(cells, excluded, list(powers.values()), reach), powers, way)
+    if Binary.fits(reach, cells.dtype) and all(isinstance(statistic, Softplus) for statistic in group.values()):
+        return Chances(Binary(cells, excluded), list(group), way)
+    return InPlace(cells, excluded, group, way)
 
 
 Groups = dict[tuple[Role, float], dict[str, Statistic]]

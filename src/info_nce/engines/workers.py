@@ -1,6 +1,6 @@
 """What a part's cells are turned into: totals, and then the gradient of the logits."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import reduce
 from typing import Protocol, runtime_checkable
 
@@ -9,12 +9,12 @@ from torch import Tensor
 
 from info_nce.engines.base import Statistics, Totals
 from info_nce.engines.blocks import Spot, blocks
-from info_nce.engines.exponentials import BURIED, Exponentials, Force, Term, without_faint
+from info_nce.engines.exponentials import BURIED, Binary, Exponentials, Force, Term, without_faint
 from info_nce.pairing import Run
 from info_nce.scores import COLUMNS, ROWS, Role, ScoreMatrix, Tile
-from info_nce.statistics import LogSumExp, Statistic
+from info_nce.statistics import Statistic
 
-__all__ = ["Alone", "ByDefinition", "Excluded", "InPlace", "Shared", "Worker"]
+__all__ = ["Alone", "ByDefinition", "Chances", "Excluded", "InPlace", "Shared", "Worker"]
 
 
 @runtime_checkable
@@ -76,9 +76,8 @@ class Excluded:
 class Shared:
     """Log-sum-exps over the same cells, from one exponential."""
 
-    def __init__(self, exponentials: Exponentials, statistics: dict[str, LogSumExp], way: Sequence[int]) -> None:
-        self.exponentials, self.way = exponentials, way
-        self.powers = {name: statistic.power for name, statistic in statistics.items()}
+    def __init__(self, exponentials: Exponentials, powers: Mapping[str, float], way: Sequence[int]) -> None:
+        self.exponentials, self.powers, self.way = exponentials, powers, way
 
     def totals(self) -> Sequence[Totals]:
         """Of each line, by direction."""
@@ -92,6 +91,26 @@ class Shared:
                 for dim, total, slope in zip(self.way, totals, slopes, strict=True)
                 for name, power in self.powers.items()
             ]
+        )
+
+
+class Chances:
+    """What a binary classifier pays for each cell, and its gradient, from one exponential."""
+
+    def __init__(self, binary: Binary, names: Collection[str], way: Sequence[int]) -> None:
+        self.binary, self.names, self.way = binary, names, way
+
+    def totals(self) -> Sequence[Totals]:
+        """Of each line, by direction."""
+        return [dict.fromkeys(self.names, total) for total in self.binary.totals(self.way)]
+
+    def force(self, totals: Sequence[Totals], slopes: Sequence[Totals]) -> Force:  # noqa: ARG002 - the totals do not matter
+        """The probability of the wrong answer."""
+        return self.binary.force(
+            {
+                dim: torch.stack([slope[name] for name in self.names]).sum(0)
+                for dim, slope in zip(self.way, slopes, strict=True)
+            }
         )
 
 
