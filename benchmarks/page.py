@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from benchmarks import plots, tables
 from benchmarks.agreement import disagreements
-from benchmarks.cases import PLAIN
 from benchmarks.machine import BUSY
+from benchmarks.problems import PLAIN
 from benchmarks.results import Results
 from benchmarks.verdict import goals, summary, verdict
 

@@ -9,9 +9,8 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from benchmarks.cases import PLAIN
 from benchmarks.goals import Figure as Spread
-from benchmarks.problems import LOSSES
+from benchmarks.problems import LOSSES, PLAIN
 from benchmarks.results import Results, goals_of
 from benchmarks.rows import Row, compared, entry_of, measured
 from info_nce.report.palette import INK, LINE, MUTED, PAPER

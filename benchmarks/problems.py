@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["LOSSES", "Loss", "Problem"]
+__all__ = ["LOSSES", "PLAIN", "Loss", "Problem"]
 
 Inputs = Literal["pairs", "views", "labels", "queue"]
 Sweep = tuple[Literal["score", "to_query", "to_key"], ...]
@@ -54,6 +54,8 @@ LOSSES: dict[str, Loss] = {
     "InfoNCE with margin": _PAIRS,
     "MoCo": Loss("queue", (("score", "to_query"),)),
 }
+PLAIN = ("InfoNCE", "SymmetricInfoNCE", "NTXent")
+"""Those that have a place in every library."""
 
 
 @dataclass(frozen=True, slots=True)

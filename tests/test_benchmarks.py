@@ -12,14 +12,14 @@ from rich.console import Console
 from benchmarks import cases, harness, plan
 from benchmarks.__main__ import main, measure
 from benchmarks.agreement import disagreements
-from benchmarks.cases import PLAIN, Case, Entry
+from benchmarks.cases import Case, Entry
 from benchmarks.floor import floor_of
 from benchmarks.goals import Goal, Term, figure_of
 from benchmarks.guard import too_large
 from benchmarks.harness import Harness
 from benchmarks.homes import HOMES, MISSING
 from benchmarks.page import page_of
-from benchmarks.problems import LOSSES, Problem
+from benchmarks.problems import LOSSES, PLAIN, Problem
 from benchmarks.processes import Processes
 from benchmarks.render import render
 from benchmarks.results import Results
@@ -46,7 +46,7 @@ def grid() -> list[Case]:
     huge = replace(TINY, rows=10**6)
     return [
         cases.timed("time", TINY, ("ours", "dense", "info-nce-pytorch"), rounds=ROUNDS),
-        cases.timed("small", TINY, ("ours", "dense"), rounds=ROUNDS),
+        cases.timed("small", TINY, ("ours", "dense", "stored"), rounds=ROUNDS),
         cases.timed("forward", TINY, ("ours", "dense"), backward=False, rounds=ROUNDS),
         cases.others(ROWS, WIDTH, peers=False, rounds=ROUNDS),
         cases.growth("InfoNCE", (ROWS, 2 * ROWS), WIDTH, rounds=ROUNDS),

@@ -8,6 +8,7 @@ from benchmarks.systems import (
     open_clip,
     ours,
     sentence_transformers,
+    stored,
     torch_chunked,
 )
 from benchmarks.systems.base import System
@@ -17,6 +18,7 @@ __all__ = ["SYSTEMS", "System"]
 _MODULES = (
     ours,
     dense,
+    stored,
     info_nce_pytorch,
     torch_chunked,
     sentence_transformers,

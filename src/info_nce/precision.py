@@ -15,6 +15,6 @@ def compute_dtype(dtype: torch.dtype) -> torch.dtype:
 def without_autocast(device_type: str) -> AbstractContextManager[object]:
     """Compute in the tensors' own precision, whatever precision the caller is in."""
     # some devices, such as "meta", know no autocast and refuse its name
-    if device_type == "meta":
+    if device_type == "meta" or not torch.is_autocast_enabled(device_type):
         return nullcontext()
     return torch.autocast(device_type, enabled=False)

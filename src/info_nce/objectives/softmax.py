@@ -50,7 +50,8 @@ class Softmax(Objective):
         target = total["positive"] / total["positives"].clamp(min=1)
         if self.label_smoothing:
             everywhere = total["all"] / total["count"].clamp(min=1)
-            target = (1 - self.label_smoothing) * target + self.label_smoothing * everywhere
+            # in this order, so that the positive alone is its own target exactly
+            target = target + self.label_smoothing * (everywhere - target)
         return torch.where(total["positives"] > 0, total["candidates"] - target, 0)
 
     def counted(self, total: Mapping[str, Tensor]) -> Tensor:
