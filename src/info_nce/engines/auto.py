@@ -18,7 +18,7 @@ _DENSE_BYTES = 1 << 20
 """Up to here, 512 x 512 in float32, what a tile spares costs more than storing the matrix (`benchmarks`)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Auto(Engine):
     """Dense while the matrix is small, tiled beyond. Values and gradients are the same.
 

@@ -118,6 +118,11 @@ class Engine(Coded, ABC):
                 chunks[rows.start] = top, index.gather(1, where)
             return torch.cat([v for v, _ in chunks.values()]), torch.cat([i for _, i in chunks.values()])
 
+    def __repr__(self) -> str:
+        """The settings that are not left to the engine."""
+        settings = [f"{name}={value!r}" for name, value in vars(self).items() if value is not None]
+        return f"{type(self).__name__}({', '.join(settings)})"
+
     def explain(self, rows: int, columns: int, dtype: torch.dtype = torch.float32) -> str:  # noqa: ARG002 - for Auto
         """Say in one line what this engine would do with a matrix of this size, and why."""
         return f"{self!r}: chosen by the caller"

@@ -25,21 +25,21 @@ _TILE_BYTES = {"cpu": 16 << 20}
 """Large enough for the product, and a few of them still fit beside any encoder."""
 _ELSEWHERE_BYTES = 256 << 20
 """A GPU has more units to keep busy: thin chunks made others three times slower than the whole matrix."""
-_MIN_ROWS = 64
-"""Thinner chunks starve the matrix product; beyond that the tile is cut in columns."""
+_ROWS, _MIN_ROWS = 128, 64
+"""Thinner chunks starve the matrix product; below the second, the tile is cut in columns, which costs a product."""
 _WIDER = 2
-"""A tile of the fewest rows may take so many times its memory before it is cut in columns: that costs a product."""
+"""So many times its memory may a tile take before it is made thinner than that."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Tiled(Engine):
     """Exact value and gradients in memory that grows with N + M, not with N x M.
 
     Args:
         rows: queries per tile; None chooses from the memory that a tile may take.
         columns: candidates per tile; None takes all of them while 64 rows of them fit.
-        memory: bytes that a tile may take (twice as many, where 64 rows need them); None is 16 MiB on a CPU and 256 MiB
-            elsewhere. Some losses need a second tile for a while.
+        memory: bytes that a tile may take (twice as many, where 128 rows need them); None is 16 MiB on a CPU and
+            256 MiB elsewhere. Some losses need a second tile for a while.
 
     A gradient of a gradient (`create_graph=True`) is computed densely.
     """
@@ -80,7 +80,8 @@ class Tiled(Engine):
         """Rows and columns of a tile over so many candidates, each of which takes so many numbers."""
         numbers = (self.memory or _TILE_BYTES.get(device, _ELSEWHERE_BYTES)) // itemsize
         columns = self.columns or max(1, min(width, _WIDER * numbers // (_MIN_ROWS * cost)))
-        rows = self.rows or max(_MIN_ROWS if numbers >= _MIN_ROWS else 1, numbers // (cost * columns))
+        high, wide = numbers // (cost * columns), _WIDER * numbers // (cost * columns)
+        rows = self.rows or max(1, high, min(_ROWS, wide))
         return rows, columns
 
     def explain(self, rows: int, columns: int, dtype: torch.dtype = torch.float32) -> str:
