@@ -3,7 +3,7 @@
 # N queries, M keys, D features
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from info_nce.engines.parts import Part
 from info_nce.objectives import Decoupled, Objective, Robust, Sigmoid, Softmax, SoftmaxInside
 from info_nce.pairing import Cells, Partner, SameTag, Shifted
 from info_nce.similarity import DotProduct
+from info_nce.statistics import Softplus, Statistic
 from tests.strategies import normal
 
 ENGINES: list[Engine] = [Dense(), Tiled(), Tiled(4), Tiled(4, 3), Auto()]
@@ -534,3 +535,28 @@ def test_such_numbers_would_be_noticed(name: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(exponentials, "_weighed", product_of_all)
         assert denormal_numbers(name, Tiled(), pair(64, 16, noise=0.3), temperature=0.01)[0] > 0
+
+
+class TwoClassifiers(Objective):
+    """Two binary totals, over cells that differ by the positives alone, and one of them twice."""
+
+    def statistics(self) -> dict[str, Statistic]:
+        """Two over the candidates, one over the negatives."""
+        return {"all": Softplus("candidates"), "again": Softplus("candidates"), "others": Softplus("negatives")}
+
+    def per_query(self, total: Mapping[str, Tensor]) -> Tensor:
+        """Anything in which each has a weight of its own."""
+        return total["all"] + 2 * total["again"] ** 2 + 3 * total["others"].sqrt()
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+@every_engine
+def test_binary_totals_of_one_role_do_not_share_their_memory(engine: Engine, reduction: Any, symmetric: bool) -> None:
+    def loss(query: Tensor, key: Tensor, engine: Engine) -> Tensor:
+        matrix = assemble(query, key, DotProduct(), 1.0, positives=Shifted(len(query), 2, query.device))
+        return contrast(matrix, TwoClassifiers(), engine=engine, symmetric=symmetric, reduction=reduction)
+
+    pair = [normal(11, 5, seed=seed) for seed in (0, 1)]
+    found, expected = (slopes(loss, pair, torch.float64, engine=e) for e in (engine, Dense()))
+    assert_close(found, expected)

@@ -33,7 +33,7 @@ def unit(vectors: Float[Tensor, "... d"], length: Float[Tensor, "..."] | None = 
         length = length[..., None]
     if torch.compiler.is_compiling() or not vectors.is_floating_point():
         return _unit(vectors) if length is None else _unit(vectors) * length
-    directed: Tensor = _Unit.apply(vectors, length)[0]  # type: ignore[no-untyped-call] # torch leaves `apply` untyped
+    directed: Tensor = _Unit.apply(vectors, length)[0]  # type: ignore[no-untyped-call]  # torch leaves `apply` untyped
     return directed
 
 

@@ -7,7 +7,7 @@ cells: a cell is exponentiated and no more.
 # n rows and m columns of a tile; `dim` is ROWS or COLUMNS
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -181,27 +181,27 @@ class Binary:
 
     def totals(self, dims: Sequence[int]) -> list[Tensor]:
         """The sum along each direction: (n) or (m)."""
-        logs = [[torch.log1p(self.cells[block]).sum(dim) for block in blocks(self.cells)] for dim in dims]
-        return [torch.cat(p) if dim == ROWS else torch.stack(p).sum(0) for dim, p in zip(dims, logs, strict=True)]
+        return [_sum_of(torch.log1p, self.cells, dim) for dim in dims]
 
     def force(self, slopes: Mapping[int, Tensor]) -> Force:
         """The gradient of all logits, the probability of a 1 times the slope of its lines; the cells are lost."""
+        along = {dim: slope.unsqueeze(dim) for dim, slope in slopes.items()}
         for block in blocks(self.cells):
             some = self.cells[block]
             some.div_(some + 1)
-        if slopes.keys() == {ROWS}:
-            return Force(self.cells, slopes[ROWS])
-        along = {dim: slope.unsqueeze(dim) for dim, slope in slopes.items()}
-        for block in blocks(self.cells):
-            self.cells[block].mul_(_outer(along, block))
-        return Force(self.cells)
+            if COLUMNS in along:
+                some.mul_(_outer(along, block))
+        return Force(self.cells, None if COLUMNS in along else slopes[ROWS])
 
 
 def _sum(cells: Tensor, power: float, dim: int) -> Tensor:
-    """The sum of cells ** power along a direction, without a second tile."""
-    if power == 1:
-        return cells.sum(dim)
-    parts = [cells[block].pow(power).sum(dim) for block in blocks(cells)]
+    """The sum of cells ** power along a direction."""
+    return cells.sum(dim) if power == 1 else _sum_of(lambda some: some.pow(power), cells, dim)
+
+
+def _sum_of(function: Callable[[Tensor], Tensor], cells: Tensor, dim: int) -> Tensor:
+    """The sum of a function of the cells along a direction, without a second tile."""
+    parts = [function(cells[block]).sum(dim) for block in blocks(cells)]
     return torch.cat(parts) if dim == ROWS else torch.stack(parts).sum(0)
 
 

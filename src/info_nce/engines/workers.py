@@ -102,7 +102,8 @@ class Chances:
 
     def totals(self) -> Sequence[Totals]:
         """Of each line, by direction."""
-        return [dict.fromkeys(self.names, total) for total in self.binary.totals(self.way)]
+        # a tensor for each name: the lone positives of one are merged into it in place
+        return [{name: total.clone() for name in self.names} for total in self.binary.totals(self.way)]
 
     def force(self, totals: Sequence[Totals], slopes: Sequence[Totals]) -> Force:  # noqa: ARG002 - the totals do not matter
         """The probability of the wrong answer."""
