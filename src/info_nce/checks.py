@@ -8,7 +8,7 @@ from typing import NoReturn
 import torch
 from torch import Tensor
 
-__all__ = ["ArgumentError", "DTypeError", "DeviceError", "ShapeError", "finite"]
+__all__ = ["ArgumentError", "DTypeError", "DeviceError", "RanksDisagreeError", "ShapeError", "finite"]
 
 
 _FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -24,6 +24,10 @@ class ShapeError(ArgumentError):
 
 class DeviceError(ArgumentError):
     """Tensors live on different devices."""
+
+
+class RanksDisagreeError(ArgumentError):
+    """The processes that compute a loss together were given what does not fit together; raised on all of them."""
 
 
 class DTypeError(TypeError):

@@ -3,6 +3,7 @@
 # N queries, M keys, V views
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -10,7 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from info_nce.checks import check_choice
+from info_nce.checks import ArgumentError, check_choice, fail
 from info_nce.coded import Coded
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Listed",
     "Nowhere",
     "Partner",
+    "SameItem",
     "SameTag",
     "Shifted",
     "Transposed",
@@ -82,6 +84,21 @@ class Cells(Coded, ABC):
         """The same set with queries and keys exchanged."""
         return Transposed(self)
 
+    @property
+    def tags(self) -> tuple[Tensor, ...]:
+        """What is known of each key (M) wherever the keys are, as in another batch's matrix."""
+        return ()
+
+    def elsewhere(self, tags: Iterator[Tensor]) -> "Cells":  # noqa: ARG002 - for those that have some
+        """The set among the same queries and other keys, which have these tags: a place means nothing there."""
+        return fail(
+            ArgumentError,
+            f"{type(self).__name__} says nothing of keys of other ranks.",
+            got=f"cells of type {type(self).__name__} in a matrix that is shared by ranks",
+            expected="cells with the methods `tags` and `elsewhere`",
+            hint="SameTag(tags of the queries, tags of the keys), or an engine of one process",
+        )
+
     def __and__(self, other: "Cells") -> "Cells":
         return AllOf(self, other)
 
@@ -109,6 +126,10 @@ class Nowhere(Cells):
         """Nowhere either."""
         return self
 
+    def elsewhere(self, tags: Iterator[Tensor]) -> Cells:  # noqa: ARG002 - it asks for none
+        """Nowhere either."""
+        return self
+
 
 @dataclass(frozen=True, eq=False)
 class Everywhere(Cells):
@@ -125,6 +146,10 @@ class Everywhere(Cells):
     def contains(self, row: Tensor, column: Tensor) -> Tensor:
         """Say that all belong."""
         return torch.ones_like(row * column, dtype=torch.bool)
+
+    def elsewhere(self, tags: Iterator[Tensor]) -> Cells:  # noqa: ARG002 - it asks for none
+        """Everywhere, too."""
+        return self
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,6 +189,10 @@ class Partner(Cells):
     def sums(self, values: Tensor) -> Tensor:
         """The partner's value."""
         return self.of(values)
+
+    def elsewhere(self, tags: Iterator[Tensor]) -> Cells:  # noqa: ARG002 - it asks for none
+        """Nowhere: the partner is here."""
+        return Nowhere()
 
 
 @dataclass(frozen=True, eq=False)
@@ -275,7 +304,30 @@ class SameTag(Cells):
     @property
     def T(self) -> Cells:  # noqa: N802 - as in torch
         """Compared the other way."""
-        return SameTag(self.key, self.query)
+        return type(self)(self.key, self.query)
+
+    @property
+    def tags(self) -> tuple[Tensor, ...]:
+        """The keys' tags."""
+        return (self.key,)
+
+    def elsewhere(self, tags: Iterator[Tensor]) -> Cells:
+        """Compared with other keys' tags."""
+        return SameTag(self.query, next(tags))
+
+
+@dataclass(frozen=True, eq=False)
+class SameItem(SameTag):
+    """The same, where the tags number the items of this batch: no other batch's key has any of them."""
+
+    @property
+    def tags(self) -> tuple[Tensor, ...]:
+        """None that would mean anything elsewhere."""
+        return ()
+
+    def elsewhere(self, tags: Iterator[Tensor]) -> Cells:  # noqa: ARG002 - there are none
+        """Nothing."""
+        return Nowhere()
 
 
 @dataclass(frozen=True, eq=False)
@@ -329,6 +381,16 @@ class AnyOf(Cells):
         """The union of the exchanged sets."""
         return AnyOf(self.one.T, self.other.T)
 
+    @property
+    def tags(self) -> tuple[Tensor, ...]:
+        """Those of both sets."""
+        return self.one.tags + self.other.tags
+
+    def elsewhere(self, tags: Iterator[Tensor]) -> Cells:
+        """The union there."""
+        one, other = self.one.elsewhere(tags), self.other.elsewhere(tags)
+        return one | other
+
 
 @dataclass(frozen=True, eq=False)
 class AllOf(Cells):
@@ -368,6 +430,16 @@ class AllOf(Cells):
         """The intersection of the exchanged sets."""
         return AllOf(self.one.T, self.other.T)
 
+    @property
+    def tags(self) -> tuple[Tensor, ...]:
+        """Those of both sets."""
+        return self.one.tags + self.other.tags
+
+    def elsewhere(self, tags: Iterator[Tensor]) -> Cells:
+        """The intersection there."""
+        one, other = self.one.elsewhere(tags), self.other.elsewhere(tags)
+        return Nowhere() if isinstance(one, Nowhere) or isinstance(other, Nowhere) else AllOf(one, other)
+
 
 @dataclass(frozen=True, eq=False)
 class Without(Cells):
@@ -404,6 +476,16 @@ class Without(Cells):
         """The difference of the exchanged sets."""
         return Without(self.one.T, self.other.T)
 
+    @property
+    def tags(self) -> tuple[Tensor, ...]:
+        """Those of both sets."""
+        return self.one.tags + self.other.tags
+
+    def elsewhere(self, tags: Iterator[Tensor]) -> Cells:
+        """The difference there."""
+        one, other = self.one.elsewhere(tags), self.other.elsewhere(tags)
+        return one if isinstance(one, Nowhere) or isinstance(other, Nowhere) else Without(one, other)
+
 
 def _kept(
     places: tuple[Tensor, Tensor] | None, other: Cells, rows: slice, columns: slice, *, inside: bool
@@ -436,6 +518,10 @@ class Transposed(Cells):
         """The set itself."""
         return self.cells
 
+    def elsewhere(self, tags: Iterator[Tensor]) -> Cells:
+        """Nowhere, if it is places that the set knows."""
+        return Nowhere() if isinstance(self.cells, Partner) else super().elsewhere(tags)
+
 
 def pairs(count: int, ids: Tensor | None, same_id: SameId, device: torch.device) -> tuple[Cells, Cells]:
     """Row i belongs with key i. Equal ids mean the same thing: left out, or a further positive; never a negative.
@@ -460,7 +546,7 @@ def views(count: int, items: int, ids: Tensor | None, same_id: SameId, device: t
     check_choice("same_id", same_id, ("out", "positive"))
     self_ = Shifted(count * items, 0, device)
     item = self_.column % items
-    kin: Cells = Shifted(2 * items, items, device) if count == 2 else Without(SameTag(item, item), self_)
+    kin: Cells = Shifted(2 * items, items, device) if count == 2 else Without(SameItem(item, item), self_)
     if ids is None:
         return kin, self_
     tags = ids.repeat(count)

@@ -2,7 +2,7 @@
 
 # N queries, M shared keys, H keys in a list of one query's own, D features
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal, cast
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from info_nce.coded import Coded
-from info_nce.pairing import Cells, Everywhere, Nowhere, Partner
+from info_nce.pairing import Cells, Everywhere, Listed, Nowhere, Partner
 from info_nce.similarity import Similarity
 
 __all__ = ["Operand", "ScoreMatrix", "Suspects", "Tile"]
@@ -64,9 +64,14 @@ class Suspects(Coded):
     Never part of a gradient: they only say who is left out.
     """
 
-    row_limit: Tensor
+    row_limit: Tensor | None
     column_limit: Tensor | None = None
     guide: "ScoreMatrix | None" = None
+
+    @property
+    def directions(self) -> list[int]:
+        """For which of them there is a limit."""
+        return [dim for dim, limit in ((COLUMNS, self.column_limit), (ROWS, self.row_limit)) if limit is not None]
 
     def mask(self, similarity: Tensor, rows: slice, columns: slice, dim: int) -> Tensor:
         """Which cells of this part are above the limit of the query in this direction."""
@@ -80,11 +85,10 @@ class Suspects(Coded):
 
     def _sides(self, similarity: Tensor, rows: slice, columns: slice, dim: int) -> tuple[Tensor, Tensor]:
         values = similarity if self.guide is None else self.guide.tile(rows, columns).logits
-        if dim == ROWS:
-            return values.detach(), self.row_limit[rows, None]
-        if self.column_limit is None:
-            raise NotImplementedError  # built by `score_pairs`, which sets both limits
-        return values.detach(), self.column_limit[columns]
+        limit, lines = (self.row_limit, rows) if dim == ROWS else (self.column_limit, columns)
+        if limit is None:
+            raise NotImplementedError  # whoever asks for a direction sets its limit
+        return values.detach(), limit[lines].unsqueeze(dim)
 
 
 class Tile:
@@ -151,7 +155,7 @@ class _Judged(Tile):
         if suspects is None:
             return out, out
         both: list[Tensor | None] = [out, out]
-        for dim in (COLUMNS, ROWS) if suspects.column_limit is not None else (ROWS,):
+        for dim in suspects.directions:
             mask = suspects.mask(self.similarity, self.rows, self.columns, dim)
             mask = mask if self.positive is None else mask & ~self.positive
             both[dim] = mask if out is None else mask | out
@@ -179,6 +183,7 @@ class ScoreMatrix(Coded):
         lookup: (N, H), which rows of `key` are the candidates of each query.
         similarity, scale, parameters: for a similarity that is no inner product: the module, 1 / temperature, and the
             module's parameters, listed here so that an engine can return their gradients.
+        replicated: every rank has the same keys, such as those of a queue: no other rank has further ones.
         mirrored: the keys are the queries, with the square root of the scale in both, and query i sees key j as query
             j sees key i: half of the matrix says all. `key` is `query` then.
     """
@@ -194,6 +199,7 @@ class ScoreMatrix(Coded):
     scale: Tensor | None = None
     parameters: dict[str, Tensor] = field(default_factory=dict)
     mirrored: bool = False
+    replicated: bool = False
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -295,6 +301,57 @@ class ScoreMatrix(Coded):
     def judged(self, similarity: Tensor, logits: Tensor, rows: slice, columns: slice) -> Tile:
         """Say which role each cell of a part plays."""
         return _Judged(self, similarity, logits, rows, columns)
+
+    @property
+    def columns(self) -> list[Tensor]:
+        """All that belongs to the shared keys, a line for each of them: another batch's can take its place."""
+        suspects = self.suspects or Suspects(None)
+        limit = suspects.row_limit if self.mirrored else suspects.column_limit
+        found = [self.key, self.offset, *self.positives.tags, *self.out.tags, limit]
+        found += suspects.guide.columns if suspects.guide else []
+        return [column for column in found if column is not None]
+
+    def elsewhere(self, columns: Iterator[Tensor]) -> "ScoreMatrix":
+        """The same queries against the keys of another batch, of which these are the `columns`."""
+        key = next(columns)
+        offset = None if self.offset is None else next(columns)
+        positives, out = self.positives.elsewhere(columns), self.out.elsewhere(columns)
+        suspects = self.suspects
+        if suspects is not None:
+            known = (suspects.row_limit if self.mirrored else suspects.column_limit) is not None
+            limit = next(columns) if known else None
+            guide = None if suspects.guide is None else suspects.guide.elsewhere(columns)
+            suspects = Suspects(suspects.row_limit, limit, guide)
+        return replace(
+            self, key=key, offset=offset, positives=positives, out=out, suspects=suspects, mirrored=False
+        )
+
+    @property
+    def T(self) -> "ScoreMatrix":  # noqa: N802 - as in torch
+        """The keys of a product looking for their queries."""
+        query, key, suspects = self.query, self.key, self.suspects
+        if suspects is not None:
+            plain = replace(self, offset=None, suspects=None)
+            guide = suspects.guide or (None if self.offset is None else plain)
+            suspects = Suspects(suspects.column_limit, suspects.row_limit, guide and guide.T)
+        if self.offset is not None:  # it belongs to the lines now: one feature more, which the queries have 1 of
+            query = torch.cat([query, torch.ones_like(query[:, :1])], 1)
+            key = torch.cat([key, self.offset[:, None]], 1)
+        return replace(
+            self, query=key, key=query, offset=None, positives=self.positives.T, out=self.out.T, suspects=suspects
+        )
+
+    def listed(self, lookup: Tensor, left_out: Tensor) -> "ScoreMatrix":
+        """The same queries against negatives (N, H) that are looked up among the keys, but those left out (N, H)."""
+        return replace(
+            self,
+            lookup=lookup,
+            offset=None if self.offset is None else self.offset[lookup],
+            positives=Nowhere(),
+            out=Listed(left_out),
+            suspects=None,
+            mirrored=False,
+        )
 
     def positives_alone(self) -> "ScoreMatrix":
         """A matrix with the same positives and as little else as possible, to find the best of them cheaply."""

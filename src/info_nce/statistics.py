@@ -17,6 +17,8 @@ __all__ = ["Count", "LogSumExp", "Maximum", "Softplus", "Statistic", "Sum", "log
 
 def log_sum_exp(values: Tensor, dim: int) -> Tensor:
     """log(sum(exp(values))) with the true maximum taken out; -inf, with gradient 0, where every value is -inf."""
+    if not values.shape[dim]:
+        return values.sum(dim) - float("inf")
     # torch's own has no gradient there; looking for it is free on the CPU only
     if values.device.type == "cpu" and not torch.compiler.is_compiling():
         found = torch.logsumexp(values, dim)
@@ -161,7 +163,8 @@ class Maximum(Statistic):
 
     def of(self, tile: Tile, dim: int) -> Tensor:
         """Find it."""
-        return tile.of(self.over, dim, float("-inf")).detach().amax(dim)
+        values = tile.of(self.over, dim, float("-inf")).detach()
+        return values.amax(dim) if values.shape[dim] else values.sum(dim) - float("inf")
 
     def merge(self, one: Tensor, other: Tensor) -> Tensor:
         """The larger one."""

@@ -1,6 +1,6 @@
 """Choose an engine from the size of the problem, and be able to say why."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -69,6 +69,18 @@ class Auto(Engine):
     def loss(self, problem: Problem) -> Tensor:
         """Leave it to the chosen engine."""
         return self._chosen(problem.matrices).loss(problem)
+
+    def pulled(
+        self,
+        matrix: ScoreMatrix,
+        statistics: Statistics,
+        directions: tuple[int, ...],
+        totals: Sequence[Totals],
+        slopes: Sequence[Totals],
+        wanted: Collection[str],
+    ) -> Totals:
+        """Leave it to the chosen engine."""
+        return self._chosen([matrix]).pulled(matrix, statistics, directions, totals, slopes, wanted)
 
     def hardest(self, matrix: ScoreMatrix, count: int) -> tuple[Tensor, Tensor]:
         """Leave it to the chosen engine."""

@@ -1,36 +1,44 @@
 """How totals are computed: the problem is a score matrix, the way to solve it is an engine."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor
 
 from info_nce.checks import ArgumentError, fail
 from info_nce.coded import Coded
+from info_nce.distributed import Ranks
 from info_nce.scores import COLUMNS, ROWS, ScoreMatrix
 from info_nce.statistics import Statistic
 
 __all__ = [
+    "Divisor",
     "Engine",
     "Formula",
     "Problem",
     "Reduction",
     "Statistics",
     "Totals",
+    "at_least_one",
     "averaged",
     "check_engine",
+    "gradients",
     "merged",
     "reduced",
 ]
 
+Key = TypeVar("Key", bound=Hashable)
 Statistics = Mapping[str, Statistic]
 Totals = dict[str, Tensor]
 Reduction = Literal["mean", "sum", "none"]
 Formula = Callable[[Mapping[str, Tensor]], tuple[Tensor, Tensor | None]]
 """From totals (N) to losses (N), and to which of them count in the mean (None: all). Engines only differentiate it."""
+
+
+Divisor = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,7 @@ class Problem(Coded):
         given: further values per query that the formula is given.
         reduction: of what the queries pay.
         symmetric: let each key look for its query, too, and average both directions.
+        divisor: from how many queries count here to what a mean divides their sum by; None: that very number.
     """
 
     matrices: Sequence[ScoreMatrix]
@@ -52,6 +61,7 @@ class Problem(Coded):
     given: Mapping[str, Tensor]
     reduction: Reduction
     symmetric: bool
+    divisor: Divisor | None = None
 
     @property
     def directions(self) -> tuple[int, ...]:
@@ -60,7 +70,7 @@ class Problem(Coded):
 
     def reduced(self, sides: Sequence[Totals]) -> Tensor:
         """Apply the formula to the totals of each direction, reduce, and average the directions."""
-        return averaged([self.formula({**totals, **self.given}) for totals in sides], self.reduction)
+        return averaged([self.formula({**totals, **self.given}) for totals in sides], self.reduction, self.divisor)
 
 
 def check_engine(engine: object) -> None:
@@ -70,7 +80,7 @@ def check_engine(engine: object) -> None:
             ArgumentError,
             "engine must be an Engine.",
             got=f"engine={engine!r}",
-            expected="Auto(), Dense() or Tiled()",
+            expected="Auto(), Dense() or Tiled(); across ranks Gathered(), TwoSided() or Ring()",
             hint="from info_nce.engines import Tiled; engine=Tiled()",
         )
 
@@ -87,6 +97,29 @@ class Engine(Coded, ABC):
         self, matrices: Sequence[ScoreMatrix], statistics: Statistics, directions: tuple[int, ...]
     ) -> tuple[Totals, ...]:
         """The statistics over all matrices together, by direction (`ROWS`, `COLUMNS`)."""
+
+    @abstractmethod
+    def pulled(
+        self,
+        matrix: ScoreMatrix,
+        statistics: Statistics,
+        directions: tuple[int, ...],
+        totals: Sequence[Totals],
+        slopes: Sequence[Totals],
+        wanted: Collection[str],
+    ) -> Totals:
+        """The gradients of some operands, from totals of whole lines and what the loss changes by with them.
+
+        What a cell gets depends on itself and on the totals of its lines, whoever computed those: of a line that goes
+        on in other matrices, these are the totals over all of them.
+
+        Args:
+            matrix: one of those that the lines run through.
+            statistics: of the lines.
+            directions: of the lines.
+            totals, slopes: by direction, {name: (N) or (M)}.
+            wanted: names of operands of the matrix.
+        """
 
     def totals(self, matrices: Sequence[ScoreMatrix], statistics: Statistics) -> Totals:
         """The statistics of each query over its candidates in all matrices together: {name: (N)}."""
@@ -118,6 +151,16 @@ class Engine(Coded, ABC):
                 chunks[rows.start] = top, index.gather(1, where)
             return torch.cat([v for v, _ in chunks.values()]), torch.cat([i for _, i in chunks.values()])
 
+    def hardest_lists(self, matrix: ScoreMatrix, count: int) -> ScoreMatrix:
+        """The `count` hardest negatives of each query, as a matrix of their own."""
+        values, columns = self.hardest(matrix, count)
+        return matrix.listed(columns, values == float("-inf"))
+
+    @property
+    def ranks(self) -> Ranks:
+        """The processes whose batches it takes for one; this process alone, whatever process group is up."""
+        return Ranks()
+
     def __repr__(self) -> str:
         """The settings that are not left to the engine."""
         settings = [f"{name}={value!r}" for name, value in vars(self).items() if value is not None]
@@ -128,18 +171,28 @@ class Engine(Coded, ABC):
         return f"{self!r}: chosen by the caller"
 
 
-def reduced(losses: Tensor, counted: Tensor | None, reduction: Reduction) -> Tensor:
+def reduced(losses: Tensor, counted: Tensor | None, reduction: Reduction, divisor: Divisor | None = None) -> Tensor:
     """Reduce losses per query (N), leaving out of the mean those that do not count."""
     if reduction == "none":
         return losses
     if reduction == "sum":
         return losses.sum()
-    return losses.mean() if counted is None else losses.sum() / counted.sum().clamp(min=1)
+    if counted is None and divisor is None:
+        return losses.mean()
+    count = losses.new_tensor(len(losses)) if counted is None else counted.sum().to(losses.dtype)
+    return losses.sum() / (divisor or at_least_one)(count)
 
 
-def averaged(sides: Sequence[tuple[Tensor, Tensor | None]], reduction: Reduction) -> Tensor:
+def at_least_one(count: Tensor) -> Tensor:
+    """The count that a mean divides by: of no queries, it is 0."""
+    return count.clamp(min=1)
+
+
+def averaged(
+    sides: Sequence[tuple[Tensor, Tensor | None]], reduction: Reduction, divisor: Divisor | None = None
+) -> Tensor:
     """Reduce the losses of each direction, and average the directions."""
-    losses = [reduced(*side, reduction) for side in sides]
+    losses = [reduced(*side, reduction, divisor) for side in sides]
     return losses[0] if len(losses) == 1 else (losses[0] + losses[1]) / 2
 
 
@@ -147,3 +200,12 @@ def merged(statistics: Statistics, one: Totals, other: Totals) -> Totals:
     """The totals over two parts; of a statistic that one of them lacks, the other's."""
     both = {name: s.merge(one[name], other[name]) for name, s in statistics.items() if name in one and name in other}
     return {**one, **other, **both}
+
+
+def gradients(ends: Sequence[tuple[Tensor, Tensor]], leaves: Mapping[Key, Tensor]) -> dict[Key, Tensor]:
+    """The gradients of some leaves, from ends and what the loss changes by with each; 0 where none depends on one."""
+    if not ends or not leaves:
+        return {name: torch.zeros_like(leaf) for name, leaf in leaves.items()}
+    outputs, slopes = zip(*ends, strict=True)
+    found = torch.autograd.grad(outputs, list(leaves.values()), slopes, allow_unused=True, materialize_grads=True)
+    return dict(zip(leaves, found, strict=True))

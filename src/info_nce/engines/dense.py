@@ -1,12 +1,14 @@
 """The reference: the whole matrix at once, differentiated by autograd."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
+import torch
 from torch import Tensor
 
-from info_nce.engines.base import Engine, Statistics, Totals, merged
+from info_nce.engines.base import Engine, Statistics, Totals, gradients, merged
+from info_nce.engines.workers import pulled
 from info_nce.scores import ScoreMatrix, Tile
 from info_nce.statistics import Statistic
 
@@ -34,6 +36,24 @@ class Dense(Engine):
             )
             for dim in directions
         )
+
+    def pulled(
+        self,
+        matrix: ScoreMatrix,
+        statistics: Statistics,
+        directions: tuple[int, ...],
+        totals: Sequence[Totals],
+        slopes: Sequence[Totals],
+        wanted: Collection[str],
+    ) -> Totals:
+        """Of every cell at once."""
+        leaves = {name: o.tensor.detach().requires_grad_(name in wanted) for name, o in matrix.operands().items()}
+        (part,) = self.tiles(matrix)
+        with torch.enable_grad():
+            tile = matrix.with_tensors(leaves).tile(*part)
+        with torch.no_grad():
+            force = pulled(tile, statistics, directions, totals, slopes)
+        return gradients([(tile.logits, force)], {name: leaves[name] for name in wanted})
 
 
 def _total(statistic: Statistic, tile: Tile, dim: int) -> Tensor:

@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from info_nce.engines.base import Reduction, Statistics, Totals, averaged, merged
+from info_nce.engines.base import Divisor, Reduction, Statistics, Totals, at_least_one, averaged, merged
 from info_nce.engines.blocks import Spot
 from info_nce.engines.dense import Dense
 from info_nce.engines.parts import Part, Work
 from info_nce.precision import without_autocast
 from info_nce.scores import COLUMNS, ROWS, Operand, ScoreMatrix
 
-__all__ = ["Job", "complete_loss", "swept_totals"]
+__all__ = ["Job", "complete_loss", "swept_gradients", "swept_totals"]
 
 Priced = Callable[[Sequence[Totals], Totals, Totals], tuple[Tensor, Tensor | None]]
 """From the swept totals of each matrix, known totals and given values of the same queries to losses, and who counts."""
@@ -164,7 +164,7 @@ class _SweptTotals(torch.autograd.Function):
             if torch.is_grad_enabled():
                 return None, *_again(ctx.job, tensors, flags, slopes, _dense_totals)
             job = ctx.job.of(tensors)
-            sums = _pulled(job, _named(job, flat), _named(job, slopes), job.wanted(flags))
+            sums = swept_gradients(job, _named(job, flat), _named(job, slopes), job.wanted(flags))
             return None, *_in_order(job, sums)
 
 
@@ -190,7 +190,7 @@ def _sweep(job: Job) -> tuple[Totals, ...]:
     return found
 
 
-def _pulled(
+def swept_gradients(
     job: Job, totals: tuple[Totals, ...], slopes: tuple[Totals, ...], wanted: Sequence[set[str]]
 ) -> list[Totals]:
     """Visit every part once more and add its share of the gradient, for which no other part is needed."""
@@ -209,12 +209,17 @@ def _pulled(
 
 
 def complete_loss(
-    job: Job, priced: Priced, known: Sequence[Totals], given: Mapping[str, Tensor], reduction: Reduction
+    job: Job,
+    priced: Priced,
+    known: Sequence[Totals],
+    given: Mapping[str, Tensor],
+    reduction: Reduction,
+    divisor: Divisor | None,
 ) -> Tensor:
     """The reduced loss of parts that are complete in themselves: each is computed once, value and gradient."""
     extras = [*known, dict(given)]
     flat = [tensor for extra in extras for tensor in extra.values()]
-    plan = _Plan(job.detached(), priced, [list(extra) for extra in extras], reduction)
+    plan = _Plan(job.detached(), priced, [list(extra) for extra in extras], reduction, divisor)
     loss: Tensor = _CompleteLoss.apply(plan, *job.tensors(), *flat)  # type: ignore[no-untyped-call]  # torch leaves `apply` untyped
     return loss
 
@@ -228,6 +233,7 @@ class _Plan:
     names: list[list[str]]
     """Of the known totals by direction, and at the end of the given values."""
     reduction: Reduction
+    divisor: Divisor | None
 
     def losses(self, found: Sequence[Sequence[Totals]], extras: Sequence[Tensor]) -> list[tuple[Tensor, Tensor | None]]:
         """What the queries pay and which of them count, by direction."""
@@ -237,7 +243,7 @@ class _Plan:
 
     def loss(self, found: Sequence[Sequence[Totals]], extras: Sequence[Tensor]) -> Tensor:
         """The reduced loss of all queries, averaged over the directions."""
-        return averaged(self.losses(found, extras), self.reduction)
+        return averaged(self.losses(found, extras), self.reduction, self.divisor)
 
 
 class _CompleteLoss(torch.autograd.Function):
@@ -296,9 +302,9 @@ def _complete(plan: _Plan, tensors: Sequence[Tensor], flags: Sequence[bool]) -> 
                 place[lines if place.dim() else ...] += next(slopes)
     gradients = [*_in_order(job, sums), *pushed]
     if not every and plan.reduction == "mean":
-        count = count.clamp(min=1)
-        loss = loss / count
-        gradients = [g if g is None else g.div_(count) for g in gradients]
+        divisor = (plan.divisor or at_least_one)(count)
+        loss = loss / divisor
+        gradients = [g if g is None else g.div_(divisor) for g in gradients]
     return loss, gradients
 
 

@@ -27,7 +27,7 @@ from info_nce.losses.compose import guide_pairs, loss_of, negative_log
 from info_nce.losses.face import Face
 from info_nce.losses.options import Options, Settings, Shared, Tensors, loss_function
 from info_nce.objectives import Softmax
-from info_nce.pairing import Cells, Nowhere, Partner, SameTag, Without
+from info_nce.pairing import Cells, Nowhere, Partner, SameItem, SameTag, Without
 from info_nce.precision import compute_dtype
 from info_nce.scores import ScoreMatrix
 from info_nce.similarity import DotProduct
@@ -123,7 +123,7 @@ def _matrix(
     sequence = torch.arange(sequences, device=latents.device)
     positives = Partner((sequence[:, None] * times + target).flatten())
     of_row, of_column = sequence.repeat_interleave(rows), sequence.repeat_interleave(times)
-    own = SameTag(of_row, of_column)
+    own = SameItem(of_row, of_column)
     out: Cells = Without(own, positives) if negatives == "others" else Nowhere()
     if ids is not None:
         out = out | Without(SameTag(ids[of_row], ids[of_column]), own)

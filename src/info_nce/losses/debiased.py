@@ -1,7 +1,5 @@
 """Debiased and hard-negative InfoNCE: some negatives are positives in disguise, and the hard ones teach most."""
 
-from dataclasses import replace
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -14,7 +12,6 @@ from info_nce.losses.compose import check_views, check_with_negatives, loss_of, 
 from info_nce.losses.face import Face
 from info_nce.losses.options import Options, Settings, Shared, Tensors, loss_function
 from info_nce.objectives import Debiased, Softmax
-from info_nce.pairing import Listed, Nowhere
 
 __all__ = ["DebiasedInfoNCE", "HardNegativeInfoNCE", "debiased_info_nce", "hard_negative_info_nce"]
 
@@ -166,16 +163,7 @@ def _hardest(
         scale=scale,
         guide=view_guides(options, (view1, view2)),
     )[0]
-    values, columns = options.chosen_engine.hardest(matrix, top_k)
-    hardest = replace(
-        matrix,
-        lookup=columns,
-        offset=None if matrix.offset is None else matrix.offset[columns],
-        positives=Nowhere(),
-        out=Listed(values == float("-inf")),
-        suspects=None,
-        mirrored=False,
-    )
+    hardest = options.chosen_engine.hardest_lists(matrix, top_k)
     objective = Softmax(options.label_smoothing)
     return contrast([matrix.positives_alone(), hardest], objective, engine=options.engine, reduction=reduction)
 

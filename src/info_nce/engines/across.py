@@ -1,0 +1,242 @@
+"""What engines across ranks do alike: agree, hand the keys of all ranks to an engine of one, reduce together."""
+
+from abc import abstractmethod
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor
+
+from info_nce.checks import ArgumentError, ShapeError, check_choice, fail
+from info_nce.distributed import Ranks, averaged_over, exchange, others, ranks_of
+from info_nce.engines.auto import Auto
+from info_nce.engines.base import Engine, Problem, Statistics, Totals, merged
+from info_nce.engines.dense import Dense
+from info_nce.scores import ROWS, ScoreMatrix
+from info_nce.statistics import Statistic
+
+if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
+
+__all__ = ["Across", "Shards", "blocks", "gathered_totals", "on", "rows_of", "spread"]
+
+Reducer = Literal["mean", "sum"]
+
+
+@dataclass(frozen=True)
+class Shards:
+    """How the lines of some matrices are spread over the ranks, who have agreed on it.
+
+    Args:
+        ranks: who takes part.
+        rows: how many queries each rank has.
+        columns: of each matrix, how many keys each rank has.
+    """
+
+    ranks: Ranks
+    rows: list[int]
+    columns: list[list[int]]
+
+
+@dataclass(frozen=True, repr=False)
+class Across(Engine):
+    """An engine that takes the batches of all ranks for one. Each rank passes its own rows, as many as it has.
+
+    Convention: a mean or a sum is that of all ranks' queries, and the same number on every rank. Its gradients are such
+    that a reducer that averages over ranks, as DDP and FSDP do, gives every parameter, the loss's own too, the gradient
+    that one process would have found; nobody multiplies by the number of ranks. With reduction "none", each rank gets
+    the losses of its own queries, and the gradients of what all ranks make of them add up.
+
+    Args:
+        local: computes what one rank has to compute.
+        process_group: whose batches are one; None is the default group. A group of the loss's own keeps its collectives
+            apart from those of DDP and FSDP.
+        reducer: "mean" if gradients are averaged over these ranks afterwards, "sum" if they are added up.
+    """
+
+    local: Engine = field(default_factory=Auto)
+    process_group: "ProcessGroup | None" = None
+    reducer: Reducer = "mean"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        check_choice("reducer", self.reducer, ("mean", "sum"))
+        if not isinstance(self.local, Engine) or isinstance(self.local, Across):
+            fail(
+                ArgumentError,
+                "local must be an engine of one process.",
+                got=f"local={self.local!r}",
+                expected="Auto(), Dense() or Tiled()",
+                hint=f"{type(self).__name__}(Tiled())",
+            )
+
+    def __deepcopy__(self, memo: dict[int, object]) -> "Across":
+        """Itself: nothing can change it, and a process group cannot be copied."""
+        return self
+
+    @property
+    def ranks(self) -> Ranks:
+        """The processes whose batches it takes for one."""
+        return ranks_of(self.process_group)
+
+    def together(self) -> AbstractContextManager[None]:
+        """Tell the other ranks of an error in here."""
+        return self.ranks.together()
+
+    def tiles(self, matrix: ScoreMatrix) -> Iterator[tuple[slice, slice]]:
+        """Those of the local engine."""
+        return self.local.tiles(matrix)
+
+    @torch.compiler.disable(reason="collectives stay outside of a compiled graph")  # type: ignore[untyped-decorator]  # torch leaves it untyped
+    def loss(self, problem: Problem) -> Tensor:
+        """The loss of all ranks' queries."""
+        if self.ranks.size == 1:
+            return self.local.loss(problem)
+        kind = f"{problem.reduction} of {len(problem.directions)} direction(s), {self!r}"
+        shards = self._agreed(problem.matrices, problem.statistics, kind)
+        parts = shards.ranks.size if self.reducer == "mean" else 1
+
+        def divisor(count: Tensor) -> Tensor:
+            return shards.ranks.summed(count).clamp(min=1) / parts
+
+        value = self._shared_loss(replace(problem, divisor=divisor), shards)
+        if problem.reduction == "none":
+            return value
+        return averaged_over(shards.ranks, value if problem.reduction == "mean" else value * parts, parts)
+
+    @torch.compiler.disable(reason="collectives stay outside of a compiled graph")  # type: ignore[untyped-decorator]  # torch leaves it untyped
+    def totals_along(
+        self, matrices: Sequence[ScoreMatrix], statistics: Statistics, directions: tuple[int, ...]
+    ) -> tuple[Totals, ...]:
+        """The statistics of this rank's lines over all ranks' cells."""
+        if self.ranks.size == 1:
+            return self.local.totals_along(matrices, statistics, directions)
+        shards = self._agreed(matrices, statistics, f"totals along {len(directions)} direction(s), {self!r}")
+        return self._shared_totals(matrices, statistics, directions, shards)
+
+    @abstractmethod
+    def _shared_totals(
+        self, matrices: Sequence[ScoreMatrix], statistics: Statistics, directions: tuple[int, ...], shards: Shards
+    ) -> tuple[Totals, ...]:
+        """The same, after the ranks have agreed."""
+
+    def _shared_loss(self, problem: Problem, shards: Shards) -> Tensor:
+        """This rank's share of the loss: of the reduced one, the sum over its own queries, divided by the divisor."""
+        totals = self._shared_totals(problem.matrices, problem.statistics, problem.directions, shards)
+        return problem.reduced(totals)
+
+    def pulled(
+        self,
+        matrix: ScoreMatrix,
+        statistics: Statistics,
+        directions: tuple[int, ...],
+        totals: Sequence[Totals],
+        slopes: Sequence[Totals],
+        wanted: Collection[str],
+    ) -> Totals:
+        """Those of the local engine: of this rank's matrix."""
+        return self.local.pulled(matrix, statistics, directions, totals, slopes, wanted)
+
+    def hardest_lists(self, matrix: ScoreMatrix, count: int) -> ScoreMatrix:
+        """The hardest negatives of all ranks, for those engines that can."""
+        if self.ranks.size == 1:
+            return self.local.hardest_lists(matrix, count)
+        return fail(
+            ArgumentError,
+            f"{type(self).__name__} cannot look up the hardest negatives: their keys are on other ranks.",
+            got=repr(self),
+            expected="an engine that holds the keys of all ranks",
+            hint="engine=Gathered()",
+        )
+
+    def _agreed(self, matrices: Sequence[ScoreMatrix], statistics: Statistics, kind: str) -> Shards:
+        """Make sure that all ranks compute the same of matrices that fit together."""
+        ranks = self.ranks
+        text = "; ".join([kind, str(dict(statistics)), *(_described(matrix) for matrix in matrices)])
+        shared = [spread(matrix) for matrix in matrices]
+        sizes = [len(matrices[0].query)] + [m.shape[1] if s else 0 for m, s in zip(matrices, shared, strict=True)]
+        heads = ranks.agree(text, sizes)
+        rows, *columns = (list(numbers) for numbers in list(zip(*heads, strict=True))[: len(sizes)])
+        if not sum(rows):
+            fail(
+                ShapeError,
+                "The batch is empty on every rank.",
+                got=f"no row on {ranks.size} ranks",
+                expected="at least one row in all",
+                hint="skip empty batches: drop_last=True, or `if len(batch)`",
+            )
+        return Shards(ranks, rows, columns)
+
+
+def on(local: Engine, *matrices: ScoreMatrix) -> Engine:
+    """The local engine, unless there is nothing that it could cut into tiles."""
+    return local if all(all(matrix.shape) for matrix in matrices) else Dense()
+
+
+def spread(matrix: ScoreMatrix) -> bool:
+    """Whether other ranks have further candidates for its queries."""
+    return matrix.shared and not matrix.replicated
+
+
+def blocks(matrix: ScoreMatrix, sizes: Sequence[int], ranks: Ranks) -> list[ScoreMatrix]:
+    """The queries of this rank against the keys of the ranks before it, its own, and those of the ranks after it.
+
+    A matrix that is not spread is a block of its own.
+    """
+    if not spread(matrix):
+        return [matrix]
+    gathered = {id(column): others(ranks, column, sizes) for column in matrix.columns}
+    before, after = (matrix.elsewhere(iter([gathered[id(c)][side] for c in matrix.columns])) for side in (0, 1))
+    return [before, matrix, after]
+
+
+def _described(matrix: ScoreMatrix) -> str:
+    """What must be the same on every rank."""
+    keys = "shared" if spread(matrix) else "replicated" if matrix.replicated else "listed"
+    tracked = torch.is_grad_enabled()
+    parts = [
+        f"{name} {tuple(o.tensor.shape[1:])} {o.tensor.dtype} on {o.tensor.device.type}"
+        f"{' with gradient' if tracked and o.tensor.requires_grad else ''}"
+        for name, o in matrix.operands().items()
+        if name != "scale"
+    ]
+    others = [f"{c.dtype} {tuple(c.shape[1:])}" for c in matrix.columns] if spread(matrix) else []
+    return f"{keys} keys: {', '.join(parts)}; columns {', '.join(others)}"
+
+
+def rows_of(local: Engine, parts: Sequence[ScoreMatrix], statistics: Statistics) -> Totals:
+    """The totals of the same queries over several matrices, of which some may hold nothing."""
+    full = [part for part in parts if part.shape[1]] or list(parts[:1])
+    return on(local, *full).totals(full, statistics)
+
+
+def gathered_totals(
+    local: Engine,
+    matrices: Sequence[ScoreMatrix],
+    statistics: Statistics,
+    directions: tuple[int, ...],
+    shards: Shards,
+) -> tuple[Totals, ...]:
+    """The totals of this rank's lines over all ranks' cells, from the keys of all ranks."""
+    parts = [blocks(m, sizes, shards.ranks) for m, sizes in zip(matrices, shards.columns, strict=True)]
+    if directions == (ROWS,):
+        return (rows_of(local, [part for of in parts for part in of], statistics),)
+    rows: Totals = {}
+    columns: list[Tensor] = []
+    for part in parts[0]:
+        row, column = on(local, part).totals_both(part, statistics)
+        rows = merged(statistics, rows, row)
+        columns.append(torch.stack([column[name] for name in statistics], 1))
+    # of each key, every rank has what its own queries make of it
+    shares = exchange(shards.ranks, torch.cat(columns), shards.columns[0])
+    return rows, {name: merged_parts(s, shares[..., i]) for i, (name, s) in enumerate(statistics.items())}
+
+
+def merged_parts(statistic: Statistic, parts: Tensor) -> Tensor:
+    """The totals (m) over the parts (W, m), merged by pairs: W parts cost log W steps."""
+    while len(parts) > 1:
+        half = len(parts) // 2
+        parts = torch.cat([statistic.merge(parts[:half], parts[half : 2 * half]), parts[2 * half :]])
+    return parts[0]
