@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from info_nce.checks import ArgumentError, ShapeError, fail
+from info_nce.distributed import ALONE, Ranks
 from info_nce.engines import Engine
 from info_nce.pairing import Cells, Nowhere
 from info_nce.precision import compute_dtype
@@ -29,8 +30,9 @@ def assemble(
     out: Cells | None = None,
     offset: Tensor | None = None,
     lookup: Tensor | None = None,
+    ranks: Ranks = ALONE,
 ) -> ScoreMatrix:
-    """Build the matrix of `scale * similarity(query, key) + offset`.
+    """Build the matrix of `scale * similarity(query, key) + offset`; among ranks, this rank's part of it.
 
     An inner product's scale is folded into the queries, so that its gradient, like that of the normalisation or of a
     bilinear map, is autograd's on O(N + M) numbers and no engine ever sees it.
@@ -40,13 +42,16 @@ def assemble(
     scale = scale if isinstance(scale, Tensor) else torch.tensor(scale, dtype=dtype, device=query.device)
     positives, out = positives or Nowhere(), out or Nowhere()
     if isinstance(similarity, InnerProduct):
+        if ranks.size > 1 and key.dim() == 2 and lookup is None:
+            similarity = similarity.shifted(ranks.mean)
         plain = offset is None and lookup is None and not scale.dim()
         alike = plain and query is key and positives.symmetric and out.symmetric
         query, key = similarity.scaled_factors(query, key, scale, alike=alike)
         return ScoreMatrix(query, key, positives, out, offset, lookup=lookup, mirrored=query is key)
     parameters: dict[str, Tensor] = dict(similarity.named_parameters())
     matrix = ScoreMatrix(query, key, positives, out, offset, None, lookup, similarity, scale, parameters)
-    _try_one_cell(matrix)
+    if all(matrix.shape):
+        _try_one_cell(matrix)
     return matrix
 
 
@@ -108,7 +113,11 @@ def leave_out_suspects(
         allowance = (margin or 0.0) * scale
     else:
         judges = [
-            replace(assemble(q.detach(), k.detach(), Cosine(), 1.0, lookup=m.lookup), positives=m.positives)
+            replace(
+                assemble(q.detach(), k.detach(), Cosine(), 1.0, lookup=m.lookup),
+                positives=m.positives,
+                replicated=m.replicated,
+            )
             for m, (q, k) in zip(matrices, guide, strict=True)
         ]
         allowance = margin or 0.0
@@ -117,17 +126,17 @@ def leave_out_suspects(
     if symmetric:
         rows, columns = engine.totals_both(judges[0], best)
         row_limit, column_limit = rows["best"] + allowance, columns["best"] + allowance
-        column_limit = column_limit + _rounding(judges, column_limit)
+        column_limit = column_limit + _rounding(judges, column_limit, engine.ranks)
     else:
         row_limit = engine.totals([judge.positives_alone() for judge in judges], best)["best"] + allowance
-    row_limit = row_limit + _rounding(judges, row_limit)
+    row_limit = row_limit + _rounding(judges, row_limit, engine.ranks)
     return [
         replace(matrix, suspects=Suspects(row_limit, column_limit, judge if guide is not None else None))
         for matrix, judge in zip(matrices, judges, strict=True)
     ]
 
 
-def _rounding(judges: Sequence[ScoreMatrix], limit: Tensor) -> Tensor:
+def _rounding(judges: Sequence[ScoreMatrix], limit: Tensor, ranks: Ranks) -> Tensor:
     """How far two computations of one similarity may differ: a duplicate of the positive is never above it.
 
     An inner product is rounded in proportion to the lengths of both vectors, not to its own size.
@@ -135,7 +144,9 @@ def _rounding(judges: Sequence[ScoreMatrix], limit: Tensor) -> Tensor:
     eps = torch.finfo(limit.dtype).eps
     if judges[0].similarity is not None:
         return 8 * eps * limit.abs()
-    longest = torch.stack([judge.query.norm(dim=-1).amax() * judge.key.norm(dim=-1).amax() for judge in judges])
+    filled = [judge for judge in judges if judge.query.numel() and judge.key.numel()]
+    lengths = [judge.query.norm(dim=-1).amax() * judge.key.norm(dim=-1).amax() for judge in filled]
+    longest = ranks.shared(torch.stack(lengths).amax(0, keepdim=True) if filled else limit[:0], "longest vectors")
     slack: Tensor = (8 + 2 * judges[0].query.shape[-1] ** 0.5) * eps * longest.amax()
     return slack
 

@@ -125,10 +125,10 @@ def check_rows(name: str, tensor: Tensor, rows: int, of: str, *, hint: str) -> N
         )
 
 
-def check_not_empty(**tensors: Tensor) -> None:
-    """Refuse a batch of nothing: a mean over no query is no number."""
+def check_not_empty(*, alone: bool = True, **tensors: Tensor) -> None:
+    """Refuse a batch of nothing: a mean over no query is no number; if not alone, other ranks may have rows."""
     for name, tensor in tensors.items():
-        if 0 in tensor.shape:
+        if 0 in tensor.shape[0 if alone else 1 :]:
             fail(
                 ShapeError,
                 f"{name} is empty.",

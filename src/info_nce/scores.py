@@ -214,7 +214,7 @@ class ScoreMatrix(Coded):
     @property
     def row_unit(self) -> int:
         """How many rows cannot be parted, because they share one list."""
-        return 1 if self.key.dim() == 2 else len(self.query) // len(self.key)
+        return 1 if self.key.dim() == 2 or not len(self.key) else len(self.query) // len(self.key)
 
     @property
     def row_cost(self) -> int:
@@ -268,7 +268,7 @@ class ScoreMatrix(Coded):
         """Compute the logits of a tile, without its offset, from the pieces that its operands gave."""
         query, key = pieces["query"], pieces["key"]
         if key.dim() == 3:  # runs of queries with a list of their own
-            query = query.reshape(len(key), -1, query.shape[-1])
+            query = query.reshape(len(key), self.row_unit, query.shape[-1])
         logits = query @ key.mT if self.similarity is None else self._compare(self.similarity, query, key, pieces)
         if key.dim() == 3:
             logits = logits.flatten(0, 1)
@@ -322,9 +322,7 @@ class ScoreMatrix(Coded):
             limit = next(columns) if known else None
             guide = None if suspects.guide is None else suspects.guide.elsewhere(columns)
             suspects = Suspects(suspects.row_limit, limit, guide)
-        return replace(
-            self, key=key, offset=offset, positives=positives, out=out, suspects=suspects, mirrored=False
-        )
+        return replace(self, key=key, offset=offset, positives=positives, out=out, suspects=suspects, mirrored=False)
 
     @property
     def T(self) -> "ScoreMatrix":  # noqa: N802 - as in torch

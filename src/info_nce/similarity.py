@@ -3,6 +3,7 @@
 # N queries, M keys, D features
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -31,7 +32,7 @@ def unit(vectors: Float[Tensor, "... d"], length: Float[Tensor, "..."] | None = 
     """
     if length is not None and length.dim():
         length = length[..., None]
-    if torch.compiler.is_compiling() or not vectors.is_floating_point():
+    if torch.compiler.is_compiling() or not vectors.is_floating_point() or not vectors.numel():
         return _unit(vectors) if length is None else _unit(vectors) * length
     directed: Tensor = _Unit.apply(vectors, length)[0]  # type: ignore[no-untyped-call]  # torch leaves `apply` untyped
     return directed
@@ -108,8 +109,13 @@ class Similarity(nn.Module):
 class InnerProduct(Similarity):
     """A similarity that is the inner product of prepared vectors, so that a matrix product computes all of it.
 
-    Law: `forward(q, k) == prepared_query @ prepared_key.T`.
+    Law: `forward(q, k) == prepared_query @ prepared_key.T`. What is prepared of one side does not depend on the other,
+    which may be on another rank; or only by a shift that changes nothing, see `shifted`.
     """
+
+    def shifted(self, mean: Callable[[Tensor], Tensor]) -> "InnerProduct":  # noqa: ARG002 - for those that shift
+        """The same measure, with a shift that fits the keys of all ranks; `mean` averages vectors (M, D) over them."""
+        return self
 
     @abstractmethod
     def factors(
@@ -189,11 +195,20 @@ class NegativeSquaredDistance(InnerProduct):
     apart, use float64 or a similarity of your own.
     """
 
+    _mean: Callable[[Tensor], Tensor] | None = None
+
+    def shifted(self, mean: Callable[[Tensor], Tensor]) -> InnerProduct:
+        """The same distance, with the mean of all ranks' keys subtracted."""
+        found = NegativeSquaredDistance()
+        found._mean = mean
+        return found
+
     def factors(
         self, query: Float[Tensor, "... n d"], key: Float[Tensor, "... m d"]
     ) -> tuple[Float[Tensor, "... n e"], Float[Tensor, "... m e"]]:
         """Complete the square in two added features."""
-        centre = key.detach().flatten(0, -2).mean(0)
+        every = key.detach().flatten(0, -2)
+        centre = every.mean(0) if self._mean is None else self._mean(every)
         query, key = query - centre, key - centre
         ones_q, ones_k = torch.ones_like(query[..., :1]), torch.ones_like(key[..., :1])
         left = torch.cat([2 * query, -query.square().sum(-1, keepdim=True), -ones_q], -1)
@@ -256,6 +271,10 @@ class _SwappedProduct(InnerProduct):
         """Prepare with the sides exchanged."""
         right, left = self.similarity.factors(key, query)
         return left, right
+
+    def shifted(self, mean: Callable[[Tensor], Tensor]) -> InnerProduct:
+        """The same, of the shifted measure."""
+        return _SwappedProduct(self.similarity.shifted(mean))
 
 
 def swapped(similarity: Similarity) -> Similarity:

@@ -51,7 +51,7 @@ def logit_scale(
             expected=f"temperature () or ({queries},)",
             hint="a row vector (1, M) would scale the keys, not the queries: pass one temperature per query",
         )
-    if temperature.device.type == "cpu" and not torch.compiler.is_compiling():
+    if temperature.device.type == "cpu" and temperature.numel() and not torch.compiler.is_compiling():
         least, most = (bound.item() for bound in temperature.detach().aminmax())
         if least <= 0:
             fail(

@@ -1,4 +1,4 @@
-"""Collectives that autograd can differentiate. A gradient adds up over ranks, for all of them depend on what was sent."""
+"""Collectives that autograd can differentiate: a gradient adds up over ranks, for each depends on what was sent."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -28,11 +28,11 @@ class _Others(torch.autograd.Function):
         return _joined(every[:rank], values), _joined(every[rank + 1 :], values)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]  # torch leaves it untyped
+    @once_differentiable
     def backward(ctx: Any, before: Tensor, after: Tensor) -> tuple[None, None, Tensor]:
         sizes, rank = ctx.sizes, ctx.ranks.rank
         own = before.new_zeros(sizes[rank], *before.shape[1:])
-        parts = [*before.split(sizes[:rank]), own, *after.split(sizes[rank + 1 :])]
+        parts = [*torch.split(before, sizes[:rank]), own, *torch.split(after, sizes[rank + 1 :])]
         return None, None, ctx.ranks.scattered(parts).to(ctx.dtype)
 
 
@@ -72,7 +72,7 @@ class _Exchange(torch.autograd.Function):
         return taken.view(ranks.size, own, *values.shape[1:])
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]  # torch leaves it untyped
+    @once_differentiable
     def backward(ctx: Any, slopes: Tensor) -> tuple[None, None, Tensor]:
         ranks, sizes = ctx.ranks, ctx.sizes
         own = [sizes[ranks.rank]] * ranks.size
@@ -95,7 +95,7 @@ class _AveragedOver(torch.autograd.Function):
         return ranks.summed(value) / parts
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]  # torch leaves it untyped
+    @once_differentiable
     def backward(ctx: Any, slope: Tensor) -> tuple[None, None, Tensor]:  # noqa: ARG004 - as torch calls it
         return None, None, slope
 

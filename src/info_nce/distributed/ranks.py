@@ -15,7 +15,7 @@ from info_nce.checks import ArgumentError, DTypeError, RanksDisagreeError, fail
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
 
-__all__ = ["Ranks", "ranks_of"]
+__all__ = ["ALONE", "Passing", "Ranks", "ranks_of"]
 
 _NUMBERS = 16
 """So many sizes fit in what ranks tell each other before they compute."""
@@ -57,10 +57,9 @@ class Ranks:
         said = message.encode()
         digest = int.from_bytes(hashlib.blake2b(said, digest_size=7).digest(), "big")
         head = [int(error is not None), digest, len(said), *numbers, *[0] * (_NUMBERS - len(numbers))]
-        heads: list[list[int]] = torch.stack(
+        heads: list[list[int]] = torch.cat(
             self.gathered(torch.tensor([head], device=self._device()), [1] * self.size)
         ).tolist()
-        heads = [row for (row,) in heads]
         failed = [rank for rank, (wrong, *_) in enumerate(heads) if wrong]
         alike = len({digest for _, digest, *_ in heads}) == 1
         if failed or not alike:
@@ -89,6 +88,19 @@ class Ranks:
         """The sum of a number over all ranks."""
         return sum(numbers[0] for numbers in self.agree(f"how many {of} there are", [number]))
 
+    def mean(self, vectors: Tensor) -> Tensor:
+        """The mean of the vectors (n, d) of all ranks, (d), without gradient."""
+        sums = torch.cat([vectors.sum(0), vectors.new_tensor([float(len(vectors))])])
+        every = self.shared(sums[None], "vectors to be averaged").sum(0)
+        return every[:-1] / every[-1]
+
+    def same(self, values: Tensor, of: str) -> None:
+        """Refuse values that are not the same on every rank; their order does not matter."""
+        if self.size > 1:
+            whole = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[values.element_size()]
+            check = int(values.detach().contiguous().view(whole).sum(dtype=torch.int64))
+            self.agree(f"{of}: {tuple(values.shape)} of {values.dtype}, with check sum {check:x}")
+
     def shared(self, values: Tensor, of: str) -> Tensor:
         """The values (n, ...) of all ranks, one after the other, without gradient."""
         if self.size == 1:
@@ -107,7 +119,7 @@ class Ranks:
         # the older name warns in newer versions
         collect = getattr(dist, "all_gather_single", None) or dist.all_gather_into_tensor
         collect(every, mine, group=self.group)
-        return [part[:size] for part, size in zip(every.split(most) if most else [every] * self.size, sizes, strict=True)]
+        return [every[i * most : i * most + size] for i, size in enumerate(sizes)]
 
     def scattered(self, parts: Sequence[Tensor]) -> Tensor:
         """Of one tensor for each rank, the sum over all ranks of those for this one."""
@@ -149,6 +161,10 @@ class Ranks:
         return torch.device(kinds[0], torch.get_device_module(kinds[0]).current_device())
 
 
+ALONE = Ranks()
+"""This process, whatever process group is up."""
+
+
 @dataclass(frozen=True)
 class Passing:
     """Tensors on their way around the ring."""
@@ -168,7 +184,7 @@ class Passing:
 def ranks_of(group: "ProcessGroup | None") -> Ranks:
     """The members of this process group, or of the default one; without any, this process alone."""
     if not (dist.is_available() and dist.is_initialized()):
-        return Ranks()
+        return ALONE
     rank = dist.get_rank(group)
     if rank < 0:
         fail(

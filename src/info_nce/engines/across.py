@@ -89,12 +89,12 @@ class Across(Engine):
         """Those of the local engine."""
         return self.local.tiles(matrix)
 
-    @torch.compiler.disable(reason="collectives stay outside of a compiled graph")  # type: ignore[untyped-decorator]  # torch leaves it untyped
+    @torch.compiler.disable(reason="collectives stay outside of a compiled graph")  # type: ignore[no-untyped-call, untyped-decorator]  # torch leaves it untyped
     def loss(self, problem: Problem) -> Tensor:
         """The loss of all ranks' queries."""
         if self.ranks.size == 1:
             return self.local.loss(problem)
-        kind = f"{problem.reduction} of {len(problem.directions)} direction(s), {self!r}"
+        kind = f"{problem.reduction} along {len(problem.directions)} direction(s)"
         shards = self._agreed(problem.matrices, problem.statistics, kind)
         parts = shards.ranks.size if self.reducer == "mean" else 1
 
@@ -106,14 +106,14 @@ class Across(Engine):
             return value
         return averaged_over(shards.ranks, value if problem.reduction == "mean" else value * parts, parts)
 
-    @torch.compiler.disable(reason="collectives stay outside of a compiled graph")  # type: ignore[untyped-decorator]  # torch leaves it untyped
+    @torch.compiler.disable(reason="collectives stay outside of a compiled graph")  # type: ignore[no-untyped-call, untyped-decorator]  # torch leaves it untyped
     def totals_along(
         self, matrices: Sequence[ScoreMatrix], statistics: Statistics, directions: tuple[int, ...]
     ) -> tuple[Totals, ...]:
         """The statistics of this rank's lines over all ranks' cells."""
         if self.ranks.size == 1:
             return self.local.totals_along(matrices, statistics, directions)
-        shards = self._agreed(matrices, statistics, f"totals along {len(directions)} direction(s), {self!r}")
+        shards = self._agreed(matrices, statistics, f"totals along {len(directions)} direction(s)")
         return self._shared_totals(matrices, statistics, directions, shards)
 
     @abstractmethod
@@ -154,17 +154,18 @@ class Across(Engine):
     def _agreed(self, matrices: Sequence[ScoreMatrix], statistics: Statistics, kind: str) -> Shards:
         """Make sure that all ranks compute the same of matrices that fit together."""
         ranks = self.ranks
-        text = "; ".join([kind, str(dict(statistics)), *(_described(matrix) for matrix in matrices)])
+        by = f"{type(self).__name__}(reducer={self.reducer!r})"
+        text = "; ".join([kind, by, *(_described(matrix) for matrix in matrices), str(dict(statistics))])
         shared = [spread(matrix) for matrix in matrices]
         sizes = [len(matrices[0].query)] + [m.shape[1] if s else 0 for m, s in zip(matrices, shared, strict=True)]
         heads = ranks.agree(text, sizes)
         rows, *columns = (list(numbers) for numbers in list(zip(*heads, strict=True))[: len(sizes)])
-        if not sum(rows):
+        if not all(sum(of) for of, s in zip([rows, *columns], [True, *shared], strict=True) if s):
             fail(
                 ShapeError,
                 "The batch is empty on every rank.",
-                got=f"no row on {ranks.size} ranks",
-                expected="at least one row in all",
+                got=f"{sum(rows)} queries, {', '.join(str(sum(of)) for of in columns)} keys on {ranks.size} ranks",
+                expected="at least one of each",
                 hint="skip empty batches: drop_last=True, or `if len(batch)`",
             )
         return Shards(ranks, rows, columns)

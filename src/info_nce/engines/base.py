@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from info_nce.checks import ArgumentError, fail
 from info_nce.coded import Coded
-from info_nce.distributed import Ranks
+from info_nce.distributed import ALONE, Ranks
 from info_nce.scores import COLUMNS, ROWS, ScoreMatrix
 from info_nce.statistics import Statistic
 
@@ -159,7 +160,11 @@ class Engine(Coded, ABC):
     @property
     def ranks(self) -> Ranks:
         """The processes whose batches it takes for one; this process alone, whatever process group is up."""
-        return Ranks()
+        return ALONE
+
+    def together(self) -> AbstractContextManager[None]:
+        """Within, an error of an argument is told to the other ranks, if there are any."""
+        return nullcontext()
 
     def __repr__(self) -> str:
         """The settings that are not left to the engine."""

@@ -42,7 +42,7 @@ class Gathered(Across):
         """The hardest of all ranks' negatives."""
         if self.ranks.size == 1:
             return self.local.hardest_lists(matrix, count)
-        shards = self._agreed([matrix], {}, f"the {count} hardest, {self!r}")
+        shards = self._agreed([matrix], {}, f"the {count} hardest")
         parts = blocks(matrix, shards.columns[0], shards.ranks)
         found, start = [], 0
         for part in parts:

@@ -100,7 +100,7 @@ class _Travelled(torch.autograd.Function):
         return tuple(flat)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]  # torch leaves it untyped
+    @once_differentiable
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
         tensors, flat = ctx.saved_tensors[: ctx.count], ctx.saved_tensors[ctx.count :]
         journey: _Journey = ctx.journey.of(tensors)
@@ -143,8 +143,8 @@ def _gradients(
     travelling = [
         (i, name)
         for i, matrix in enumerate(journey.matrices)
-        for name in ("key", "offset")
-        if name in wanted[i] and spread(matrix) and not matrix.mirrored
+        for name in matrix.operands()
+        if name in {"key", "offset"} and name in wanted[i] and spread(matrix) and not matrix.mirrored
     ]
     away = [found[i].pop(name) for i, name in travelling]
 
@@ -165,7 +165,8 @@ def _gradients(
             names = wanted[i] & {"query"} if mirrored else wanted[i]
             if not names or not all(block.shape):
                 continue
-            pulled = journey.local.pulled(block, journey.statistics, directions, *zip(*sides, strict=True), names)
+            totals_of, slopes_of = zip(*sides, strict=True)
+            pulled = journey.local.pulled(block, journey.statistics, directions, totals_of, slopes_of, names)
             for name, gradient in pulled.items():
                 sum_ = away[travelling.index((i, name))] if (i, name) in travelling else found[i][name]
                 sum_ += gradient

@@ -19,10 +19,10 @@ __all__ = ["TwoSided", "without_way_back"]
 
 @dataclass(frozen=True, repr=False)
 class TwoSided(Across):
-    """Gathers queries and keys of all ranks, and compares its own queries with all keys and its own keys with all
-    queries: the gradient is formed with the value, and backward no rank waits for another.
+    """Gathers queries and keys of all ranks, so that each forms the whole gradient of its own rows with the value.
 
-    It computes a matrix once more than `Gathered`.
+    Backward, no rank waits for another. It compares its queries with all keys and its keys with all queries: one matrix
+    more than `Gathered` computes.
     """
 
     def _shared_loss(self, problem: Problem, shards: Shards) -> Tensor:
@@ -70,7 +70,7 @@ class _Formed(torch.autograd.Function):
         return value
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]  # torch leaves it untyped
+    @once_differentiable
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
         return None, None, *(None if g is None else g * slope for g in ctx.saved_tensors)
 

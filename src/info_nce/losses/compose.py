@@ -46,11 +46,11 @@ GuidePairs = list[tuple[Tensor, Tensor]]
 _DROP_LAST = "drop_last=True in the loader, or pass unpaired keys as negative_keys of info_nce"
 
 
-def check_pairs(query: Tensor, key: Tensor, similarity: Similarity, names: tuple[str, str]) -> None:
+def check_pairs(query: Tensor, key: Tensor, options: Options, names: tuple[str, str]) -> None:
     """Refuse what is not one key for each query."""
     tensors = dict(zip(names, (query, key), strict=True))
     check_embeddings(tensors)
-    check_not_empty(**tensors)
+    check_not_empty(alone=options.alone, **tensors)
     if len(key) != len(query):
         fail(
             ShapeError,
@@ -59,7 +59,7 @@ def check_pairs(query: Tensor, key: Tensor, similarity: Similarity, names: tuple
             expected=f"{names[1]} {(len(query), key.shape[1])}",
             hint=_DROP_LAST,
         )
-    if may_differ(similarity):
+    if may_differ(options.similarity):
         return
     check_same_features(tensors)
 
@@ -69,7 +69,7 @@ def may_differ(similarity: Similarity) -> bool:
     return isinstance(similarity, Bilinear) or not isinstance(similarity, InnerProduct)
 
 
-def check_views(given: Sequence[Tensor], least: int = 2) -> None:
+def check_views(given: Sequence[Tensor], options: Options, least: int = 2) -> None:
     """Refuse what is not two or more views of the same items."""
     if len(given) < least:
         fail(
@@ -81,15 +81,15 @@ def check_views(given: Sequence[Tensor], least: int = 2) -> None:
         )
     named = {f"view{i + 1}": view for i, view in enumerate(given)}
     check_embeddings(named)
-    check_not_empty(**named)
+    check_not_empty(alone=options.alone, **named)
     check_same_features(named)
     for name, view in named.items():
         check_rows(name, view, len(given[0]), "view1", hint="row i of every view must show the same item i")
 
 
-def check_with_negatives(view1: Tensor) -> None:
+def check_with_negatives(view1: Tensor, options: Options) -> None:
     """Refuse a single item, which has no candidate but its own views."""
-    if len(view1) < 2:
+    if options.ranks.total(len(view1), "items") < 2:
         fail(
             ShapeError,
             "A single item has no negatives.",
@@ -121,7 +121,9 @@ def pair_matrix(query: Tensor, key: Tensor, scale: float | Tensor, options: Opti
     ids = options.checked_ids((len(query),), query.device)
     positives, out = pairs(len(query), ids, options.same_id, query.device)
     offset = negative_log(options.log_q, (len(key),), query)
-    return assemble(query, key, options.similarity, scale, positives=positives, out=out, offset=offset)
+    return assemble(
+        query, key, options.similarity, scale, positives=positives, out=out, offset=offset, ranks=options.ranks
+    )
 
 
 def view_matrix(
@@ -145,7 +147,9 @@ def self_matrix(every: Tensor, scale: float | Tensor, options: Options, positive
     # once: the same rows are queries and keys, and their gradients add up in full precision
     every = every.to(compute_dtype(every.dtype))
     offset = negative_log(options.log_q, (len(every),), every)
-    return assemble(every, every, options.similarity, scale, positives=positives, out=out, offset=offset)
+    return assemble(
+        every, every, options.similarity, scale, positives=positives, out=out, offset=offset, ranks=options.ranks
+    )
 
 
 def guide_pairs(
@@ -166,7 +170,7 @@ def guide_pairs(
         )
     named = {f"guide_{name}": tensor for name, tensor in zip(embeddings, guide, strict=True)}
     check_embeddings(named, {f"guide_{name}": tensor.dim() for name, tensor in embeddings.items()})
-    check_not_empty(**named)
+    check_not_empty(alone=options.alone, **named)
     check_same_features(named)
     for (name, tensor), ours in zip(named.items(), embeddings.values(), strict=True):
         if tensor.shape[:-1] != ours.shape[:-1] or tensor.device != ours.device:

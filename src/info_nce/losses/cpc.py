@@ -84,7 +84,7 @@ def cpc(
         other latents of the batch.
     """
     options = Options(**shared).refuse("cpc", same_id="one latent is the answer")
-    ahead = _check(context, latents, weight, steps, negatives)
+    ahead = _check(context, latents, weight, steps, negatives, options)
     times = latents.shape[1]
     # the maps are part of the logits, which are never formed in half precision
     context, weight = (tensor.to(compute_dtype(tensor.dtype)) for tensor in (context, weight))
@@ -129,17 +129,29 @@ def _matrix(
         out = out | Without(SameTag(ids[of_row], ids[of_column]), own)
     offset = None if log_q is None else log_q.flatten()
     return assemble(
-        every, latents.flatten(0, 1), options.similarity, scale, positives=positives, out=out, offset=offset
+        every,
+        latents.flatten(0, 1),
+        options.similarity,
+        scale,
+        positives=positives,
+        out=out,
+        offset=offset,
+        ranks=options.ranks,
     )
 
 
 def _check(
-    context: Tensor, latents: Tensor, weight: Tensor, steps: int | Sequence[int], negatives: CPCNegatives
+    context: Tensor,
+    latents: Tensor,
+    weight: Tensor,
+    steps: int | Sequence[int],
+    negatives: CPCNegatives,
+    options: Options,
 ) -> list[int]:
     check_choice("negatives", negatives, ("both", "same", "others"))
     named = {"context": context, "latents": latents, "weight": weight}
     check_embeddings(named, dict.fromkeys(named, 3))
-    check_not_empty(**named)
+    check_not_empty(alone=options.alone, **named)
     ahead = _steps(steps)
     expected = (len(ahead), context.shape[2], latents.shape[2])
     if context.shape[:2] != latents.shape[:2] or tuple(weight.shape) != expected:
@@ -158,7 +170,7 @@ def _check(
             expected=f"more than {max(ahead)} time steps",
             hint="longer sequences, or fewer steps",
         )
-    if negatives == "others" and len(latents) < 2:
+    if negatives == "others" and options.ranks.total(len(latents), "sequences") < 2:
         fail(
             ArgumentError,
             "There is no other sequence to take negatives from.",

@@ -119,14 +119,14 @@ def _debiased(
     shared: Shared,
     name: str,
 ) -> Tensor:
-    check_views((view1, view2))
-    check_with_negatives(view1)
     options = Options(**shared).refuse(
         name,
         label_smoothing="its rivals are an estimate, not candidates that could share a target",
         log_q="its estimate takes the negatives as sampled evenly",
         same_id="it corrects the negatives by one positive",
     )
+    check_views((view1, view2), options)
+    check_with_negatives(view1, options)
     if options.similarity.minimum is None:
         fail(
             ArgumentError,
@@ -144,8 +144,8 @@ def _debiased(
 def _hardest(
     view1: Tensor, view2: Tensor, temperature: float | Tensor, reduction: Reduction, top_k: int, options: Options
 ) -> Tensor:
-    check_views((view1, view2))
-    negatives = 2 * len(view1) - 2
+    check_views((view1, view2), options)
+    negatives = 2 * options.ranks.total(len(view1), "items") - 2
     if not isinstance(top_k, int) or isinstance(top_k, bool) or not 1 <= top_k <= negatives:
         fail(
             ArgumentError,

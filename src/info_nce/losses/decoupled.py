@@ -8,11 +8,13 @@ from typing_extensions import Unpack
 from info_nce.assemble import assemble
 from info_nce.checks import check_number
 from info_nce.contrast import Reduction
+from info_nce.distributed import ALONE, Ranks
 from info_nce.losses.compose import check_views, check_with_negatives, loss_of, view_guides, view_matrix
 from info_nce.losses.face import Face
 from info_nce.losses.options import Options, Settings, Shared, Tensors, loss_function
 from info_nce.objectives import Decoupled
 from info_nce.similarity import Similarity
+from info_nce.statistics import log_sum_exp
 
 __all__ = ["DCL", "DCLW", "dcl", "dclw"]
 
@@ -99,23 +101,25 @@ def dclw(
     options = _checked(view1, view2, shared, "dclw").refuse("dclw", same_id="its weights belong to one pair per item")
     check_number("sigma", sigma, low=0, low_open=True, high_open=True, hint="0.5 as in the paper")
     matrix, scale = view_matrix((view1, view2), temperature, options)
-    weight = _weights(view1, view2, options.similarity, sigma).repeat(2)
+    weight = _weights(view1, view2, options.similarity, sigma, options.ranks).repeat(2)
     guide = view_guides(options, (view1, view2))
     return loss_of(matrix, Decoupled(), options, reduction, scale=scale, guide=guide, given={"weight": weight})
 
 
 def _checked(view1: Tensor, view2: Tensor, shared: Shared, name: str) -> Options:
-    check_views((view1, view2))
-    check_with_negatives(view1)
-    return Options(**shared).refuse(name, label_smoothing=_NO_TARGET)
+    options = Options(**shared).refuse(name, label_smoothing=_NO_TARGET)
+    check_views((view1, view2), options)
+    check_with_negatives(view1, options)
+    return options
 
 
 @torch.no_grad()
-def _weights(view1: Tensor, view2: Tensor, similarity: Similarity, sigma: float) -> Tensor:
+def _weights(view1: Tensor, view2: Tensor, similarity: Similarity, sigma: float, ranks: Ranks = ALONE) -> Tensor:
     """2 - N softmax over the batch's pairs: a softmax without its factor N would leave every weight near 2."""
     every = slice(0, len(view1)), slice(0, 1)
     close = assemble(view1, view2[:, None], similarity, 1 / sigma).tile(*every).logits[:, 0]
-    return 2 - len(close) * torch.softmax(close, 0)
+    of_ranks = ranks.shared(log_sum_exp(close, 0)[None], "similarity of the pairs")
+    return 2 - ranks.total(len(close), "pairs") * torch.exp(close - log_sum_exp(of_ranks, 0))
 
 
 class DCL(Face):

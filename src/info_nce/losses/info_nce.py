@@ -91,6 +91,33 @@ def info_nce(
         and shapes are those of info-nce-pytorch 0.1.4.
     """
     options = Options(**shared)
+    return compared(
+        query,
+        positive_key,
+        negative_keys,
+        temperature,
+        reduction,
+        negative_mode,
+        options,
+        keep_in_batch=keep_in_batch,
+        negative_ids=negative_ids,
+    )
+
+
+def compared(
+    query: Tensor,
+    positive_key: Tensor,
+    negative_keys: Tensor | None,
+    temperature: float | Tensor,
+    reduction: Reduction,
+    negative_mode: NegativeMode,
+    options: Options,
+    *,
+    keep_in_batch: bool = False,
+    negative_ids: Tensor | None = None,
+    replicated: bool = False,
+) -> Tensor:
+    """The same, of options; `replicated`: every rank has the same negatives, those of a queue."""
     _check(query, positive_key, negative_keys, negative_mode, options)
     _check_log_q(options, two_sets=negative_keys is not None and keep_in_batch)
     # once, before it takes part in several matrices: their gradients then add up in full precision
@@ -102,6 +129,7 @@ def info_nce(
         guide = guide_pairs(options, {"query": query, "positive_key": positive_key})
         return loss_of(own, Softmax(options.label_smoothing), options, reduction, scale=scale, guide=guide)
     others = _explicit_negatives(query, negative_keys, negative_ids, scale, options, keep_in_batch=keep_in_batch)
+    others = replace(others, replicated=replicated)
     embeddings = {"query": query, "positive_key": positive_key, "negative_keys": negative_keys}
     guide = guide_pairs(options, embeddings, [(0, 1), (0, 2)])
     if guide is not None and not keep_in_batch:
@@ -153,6 +181,7 @@ def _explicit_negatives(
         positives=alike if as_positives else Nowhere(),
         out=Nowhere() if as_positives else alike,
         offset=offset,
+        ranks=options.ranks,
     )
 
 
@@ -184,7 +213,7 @@ def _check(
     query: Tensor, positive_key: Tensor, negative_keys: Tensor | None, negative_mode: NegativeMode, options: Options
 ) -> None:
     check_choice("negative_mode", negative_mode, ("unpaired", "paired"))
-    check_pairs(query, positive_key, options.similarity, ("query", "positive_key"))
+    check_pairs(query, positive_key, options, ("query", "positive_key"))
     if negative_keys is None:
         return
     check_embeddings({"negative_keys": negative_keys}, {"negative_keys": 3 if negative_mode == "paired" else 2})
@@ -192,7 +221,7 @@ def _check(
     check_same_features({"positive_key": positive_key, "negative_keys": negative_keys})
     if negative_mode == "paired":
         check_rows("negative_keys", negative_keys, len(query), "query", hint="or negative_mode='unpaired' for (M, D)")
-    check_not_empty(negative_keys=negative_keys)
+    check_not_empty(alone=options.alone, negative_keys=negative_keys)
 
 
 class InfoNCE(Face):

@@ -8,7 +8,7 @@ from info_nce.checks import ArgumentError, check_embeddings, check_same_features
 from info_nce.contrast import Reduction
 from info_nce.losses.compose import may_differ
 from info_nce.losses.face import Face
-from info_nce.losses.info_nce import info_nce
+from info_nce.losses.info_nce import compared
 from info_nce.losses.options import Options, Settings, Shared, Tensors, loss_function
 from info_nce.queue import KeyQueue
 
@@ -70,10 +70,13 @@ def moco(
         queue = queue.keys()
         queue = queue.to(key.dtype) if isinstance(key, Tensor) else queue
     check_embeddings({"queue": queue, "key": key})
-    if not may_differ(Options(**shared).similarity):
+    options = Options(**shared)
+    if not may_differ(options.similarity):
         check_same_features({"key": key, "queue": queue})
-    return info_nce(
-        query, key.detach(), queue.detach(), temperature, reduction, "unpaired", negative_ids=queue_ids, **shared
+    options.ranks.same(queue, "the queue, which every rank must hold alike (KeyQueue(across_ranks=True))")
+    key, queue = key.detach(), queue.detach()
+    return compared(
+        query, key, queue, temperature, reduction, "unpaired", options, negative_ids=queue_ids, replicated=True
     )
 
 

@@ -1,6 +1,7 @@
 """NCE, the ancestor: tell data from noise, and so learn an unnormalised density."""
 
 import math
+from contextlib import nullcontext
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -18,6 +19,7 @@ from info_nce.checks import (
 )
 from info_nce.contrast import Reduction, contrast
 from info_nce.engines import Engine
+from info_nce.engines.base import check_engine
 from info_nce.objectives import Sigmoid
 from info_nce.pairing import Everywhere, Nowhere
 from info_nce.precision import compute_dtype
@@ -66,6 +68,19 @@ def nce(
     Source:
         Gutmann and Hyvarinen 2010, "Noise-contrastive estimation", AISTATS, eq. 3 (nu = 1); 2012, JMLR 13, eq. 8.
     """
+    with engine.together() if isinstance(engine, Engine) else nullcontext():
+        return _nce(data_scores, noise_scores, data_log_density, noise_log_density, num_noise, reduction, engine)
+
+
+def _nce(
+    data_scores: Tensor,
+    noise_scores: Tensor,
+    data_log_density: Tensor,
+    noise_log_density: Tensor,
+    num_noise: int | None,
+    reduction: Reduction,
+    engine: Engine | None,
+) -> Tensor:
     named = {
         "data_scores": data_scores,
         "noise_scores": noise_scores,
@@ -73,7 +88,7 @@ def nce(
         "noise_log_density": noise_log_density,
     }
     check_embeddings(named, {"data_scores": 1, "data_log_density": 1})
-    check_not_empty(**named)
+    check_not_empty(alone=engine is None or engine.ranks.size == 1, **named)
     check_alike(named)
     check_choice("reduction", reduction, ("mean", "sum", "none"))
     if data_scores.shape != data_log_density.shape or noise_scores.shape != noise_log_density.shape:
@@ -113,12 +128,15 @@ class NCE(nn.Module):
 
     Args:
         reduction: "mean" over the data, "sum", or "none" for one value per datum.
+        engine: how the sums are computed; `Auto()` chooses.
     """
 
     source = "Gutmann and Hyvarinen 2010, AISTATS, eq. 3"
 
-    def __init__(self, reduction: Reduction = "mean") -> None:
+    def __init__(self, reduction: Reduction = "mean", *, engine: Engine | None = None) -> None:
         super().__init__()
+        check_engine(engine)
+        self.engine = engine
         check_choice("reduction", reduction, ("mean", "sum", "none"))
         self.reduction: Reduction = reduction
 
@@ -131,8 +149,16 @@ class NCE(nn.Module):
         num_noise: int | None = None,
     ) -> Float[Tensor, ""] | Float[Tensor, " n"]:
         """Compute the loss; see `nce`."""
-        return nce(data_scores, noise_scores, data_log_density, noise_log_density, num_noise, self.reduction)
+        return nce(
+            data_scores,
+            noise_scores,
+            data_log_density,
+            noise_log_density,
+            num_noise,
+            self.reduction,
+            engine=self.engine,
+        )
 
     def extra_repr(self) -> str:
         """Every setting, for `print`."""
-        return f"reduction={self.reduction}"
+        return f"reduction={self.reduction}, engine={self.engine or 'Auto()'}"

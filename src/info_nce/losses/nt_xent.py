@@ -48,8 +48,8 @@ def nt_xent(
         arXiv:2002.05709, eq. 1 and Algorithm 1. The temperature 0.1 is its ImageNet setting. Differs from the authors'
         code, which returns twice the paper's mean.
     """
-    check_views(views)
     options = Options(**shared)
+    check_views(views, options)
     matrix, scale = view_matrix(views, temperature, options)
     objective = Softmax(options.label_smoothing)
     return loss_of(matrix, objective, options, reduction, scale=scale, guide=view_guides(options, views))

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import inspect
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal, ParamSpec, TypedDict, TypeVar
 
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from info_nce.checks import ArgumentError, check_choice, check_ids, check_number, fail
+from info_nce.distributed import ALONE, Ranks
 from info_nce.engines import Auto, Engine
 from info_nce.engines.base import check_engine
 from info_nce.precision import without_autocast
@@ -107,6 +109,16 @@ class Options:
         return self.ids
 
     @property
+    def ranks(self) -> Ranks:
+        """The processes whose batches are one: with an engine across ranks all of its group, else this one alone."""
+        return ALONE if self.engine is None else self.engine.ranks
+
+    @property
+    def alone(self) -> bool:
+        """Whether no other process takes part; then this one must have something to compare."""
+        return self.ranks.size == 1
+
+    @property
     def chosen_engine(self) -> Engine:
         """The engine, or the default one."""
         return Auto() if self.engine is None else self.engine
@@ -133,13 +145,15 @@ def loss_function(**defaults: object) -> Callable[[Callable[P, R]], Callable[P, 
     def wrap(function: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(function)
         def full_precision(*args: P.args, **kwargs: P.kwargs) -> R:
-            unknown = next((name for name in kwargs if name not in names), None)
-            if unknown is not None:
-                raise TypeError(f"{function.__name__}() got an unexpected keyword argument {unknown!r}")
-            kwargs.update({name: value for name, value in defaults.items() if name not in kwargs})
-            first = next((a for a in (*args, *kwargs.values()) if isinstance(a, Tensor)), None)
-            with without_autocast("cpu" if first is None else first.device.type):
-                return function(*args, **kwargs)
+            engine = kwargs.get("engine")
+            with engine.together() if isinstance(engine, Engine) else nullcontext():
+                unknown = next((name for name in kwargs if name not in names), None)
+                if unknown is not None:
+                    raise TypeError(f"{function.__name__}() got an unexpected keyword argument {unknown!r}")
+                kwargs.update({name: value for name, value in defaults.items() if name not in kwargs})
+                first = next((a for a in (*args, *kwargs.values()) if isinstance(a, Tensor)), None)
+                with without_autocast("cpu" if first is None else first.device.type):
+                    return function(*args, **kwargs)
 
         signature = inspect.signature(function)
         own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]

@@ -74,7 +74,7 @@ def retrieval_info_nce(
         log_q="its candidates are of four kinds, each sampled in its own way",
         same_id="only a query's own document is its positive",
     )
-    check_pairs(query, document, options.similarity, ("query", "document"))
+    check_pairs(query, document, options, ("query", "document"))
     count = len(query)
     if negatives is not None:
         check_embeddings({"negatives": negatives}, {"negatives": 3})
@@ -88,7 +88,7 @@ def retrieval_info_nce(
     if negatives is not None:
         check_same_features({"document": document, "negatives": negatives})
         check_rows("negatives", negatives, count, "query", hint="one list of negatives per query: (N, H, D)")
-        check_not_empty(negatives=negatives)
+        check_not_empty(alone=options.alone, negatives=negatives)
         matrices.append(assemble(query, negatives, options.similarity, scale))
         embeddings["negatives"] = negatives
         sides.append((0, 2))
@@ -105,7 +105,7 @@ def _among(tensor: Tensor, scale: float | Tensor, options: Options) -> ScoreMatr
     out: Cells = Shifted(len(tensor), 0, tensor.device)
     if options.ids is not None:
         out = out | SameTag(options.ids, options.ids)
-    return assemble(tensor, tensor, options.similarity, scale, out=out)
+    return assemble(tensor, tensor, options.similarity, scale, out=out, ranks=options.ranks)
 
 
 class RetrievalInfoNCE(Face):

@@ -63,7 +63,7 @@ def robust_info_nce(
         same_id="it is defined for one positive",
     )
     objective = Robust(q, lam)
-    check_pairs(query, positive_key, options.similarity, ("query", "positive_key"))
+    check_pairs(query, positive_key, options, ("query", "positive_key"))
     scale = logit_scale(temperature, len(query), like=query)
     guide = guide_pairs(options, {"query": query, "positive_key": positive_key})
     matrix = pair_matrix(query, positive_key, scale, options)

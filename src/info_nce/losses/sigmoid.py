@@ -57,7 +57,7 @@ def sigmoid_loss(
         The sign of the bias is that of the paper's pseudo-code.
     """
     options = Options(**shared).refuse("sigmoid_loss", label_smoothing="it has no softmax target")
-    check_pairs(query, key, options.similarity, ("query", "key"))
+    check_pairs(query, key, options, ("query", "key"))
     scale = logit_scale(temperature, len(query), like=query)
     guide = guide_pairs(options, {"query": query, "key": key})
     matrix = pair_matrix(query, key, scale, options)

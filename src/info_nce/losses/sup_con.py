@@ -70,16 +70,17 @@ def sup_con(
         Khosla et al. 2020, "Supervised Contrastive Learning", arXiv:2004.11362, eq. 2 and 3, temperature 0.1. Differs
         from the authors' code: no factor temperature / base temperature, and no NaN for a row without a positive.
     """
-    check_embeddings({"features": features})
-    check_not_empty(features=features)
-    check_ids("labels", labels, (len(features),), features.device)
     reason = "labels say already who belongs together"
     options = Options(**shared).refuse("sup_con", ids=reason, same_id=reason)
-    if not torch.compiler.is_compiling() and int(without_positive(labels)) == len(labels):
+    check_embeddings({"features": features})
+    check_not_empty(alone=options.alone, features=features)
+    check_ids("labels", labels, (len(features),), features.device)
+    every = options.ranks.shared(labels, "labels")
+    if not torch.compiler.is_compiling() and int(without_positive(every)) == len(every):
         fail(
             ArgumentError,
             "No row has a positive.",
-            got=f"{len(labels)} rows with {len(labels)} different labels",
+            got=f"{len(every)} rows with {len(every)} different labels",
             expected="at least two rows of one label",
             hint="concatenate two views of each item and repeat the labels, or sample several items per label",
         )
@@ -128,5 +129,8 @@ class SupCon(Face):
     ) -> Float[Tensor, ""] | Float[Tensor, " n"]:
         """Compute the loss; see `sup_con`."""
         loss = sup_con(features, labels, self.temperature, self.reduction, inside=self.inside, **self.shared(tensors))
-        self.queries_without_positive = None if torch.compiler.is_compiling() else without_positive(labels)
+        self.queries_without_positive = None
+        if not torch.compiler.is_compiling():
+            every = labels if self.engine is None else self.engine.ranks.shared(labels, "labels")
+            self.queries_without_positive = without_positive(every)
         return loss

@@ -55,13 +55,16 @@ def symmetric_info_nce(
         figure 3; the temperature starts at 0.07 there and is learned (`CLIPLoss`).
     """
     options = Options(**shared)
-    check_pairs(query, key, options.similarity, ("query", "key"))
+    check_pairs(query, key, options, ("query", "key"))
     query, key = (tensor.to(compute_dtype(tensor.dtype)) for tensor in (query, key))
     scale = logit_scale(temperature, len(query), like=query)
+    per_query = isinstance(scale, Tensor) and scale.dim() > 0
+    if isinstance(temperature, Tensor) and temperature.dim():  # of one query alone, other ranks know which it is
+        per_query = options.ranks.total(int(per_query), "ranks with a temperature for each pair") > 0
     objective = Softmax(options.label_smoothing)
     guide = guide_pairs(options, {"query": query, "key": key})
     there = pair_matrix(query, key, scale, options)
-    if there.offset is None and (not hasattr(scale, "dim") or scale.dim() == 0):
+    if there.offset is None and not per_query:
         return loss_of(there, objective, options, reduction, scale=scale, guide=guide, symmetric=True)
     # A temperature or an offset of its own for each query makes the two directions different matrices.
     back = pair_matrix(key, query, scale, replace(options, similarity=swapped(options.similarity)))

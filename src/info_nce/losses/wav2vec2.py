@@ -124,7 +124,7 @@ def wav2vec2_contrastive(
     options = Options(**shared).refuse(
         "wav2vec2_contrastive", ids=reason, same_id=reason, guide=reason, log_q="distractors are drawn evenly"
     )
-    _check(context, targets, mask)
+    _check(context, targets, mask, options)
     steps = mask.flatten().nonzero().squeeze(1)
     lookup = _distractors(distractors, mask, len(steps), generator)
     # once, before it takes part in several matrices: their gradients then add up in full precision
@@ -140,10 +140,10 @@ def wav2vec2_contrastive(
     return loss_of([own, others], Softmax(options.label_smoothing), options, reduction, scale=scale)
 
 
-def _check(context: Tensor, targets: Tensor, mask: Tensor) -> None:
+def _check(context: Tensor, targets: Tensor, mask: Tensor, options: Options) -> None:
     named = {"context": context, "targets": targets}
     check_embeddings(named, {"context": 3, "targets": 3})
-    check_not_empty(**named)
+    check_not_empty(alone=options.alone, **named)
     check_same_features(named)
     _check_mask(mask)
     if mask.device != context.device:
@@ -162,7 +162,7 @@ def _check(context: Tensor, targets: Tensor, mask: Tensor) -> None:
             expected="context (n, t, d), targets (n, t, d), mask (n, t)",
             hint="all three describe the same time steps",
         )
-    if not bool(mask.any()):
+    if not options.ranks.total(int(mask.any()), "ranks with a masked step"):
         fail(
             ShapeError,
             "No step is masked.",
