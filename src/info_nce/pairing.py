@@ -241,12 +241,12 @@ class Shifted(Partner):
     @property
     def symmetric(self) -> bool:
         """Only where twice the step leads back."""
-        return 2 * self.by % self.count == 0
+        return not self.by or 2 * self.by % self.count == 0
 
     @property
     def T(self) -> Cells:  # noqa: N802 - as in torch
         """Moved the other way."""
-        return Shifted(self.count, (-self.by) % self.count, self.device)
+        return Shifted(self.count, self.by and self.count - self.by, self.device)
 
 
 @dataclass(frozen=True, eq=False)

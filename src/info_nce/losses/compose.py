@@ -36,6 +36,7 @@ __all__ = [
     "loss_of",
     "negative_log",
     "pair_matrix",
+    "scale_of",
     "self_matrix",
     "view_guides",
     "view_matrix",
@@ -115,6 +116,21 @@ def negative_log(log_q: object, shape: tuple[int, ...], like: Tensor) -> Tensor 
     return -log_q.to(like.device, compute_dtype(like.dtype))
 
 
+def scale_of(
+    temperature: float | Tensor, queries: int, options: Options, *, like: Tensor, per: int | None = None
+) -> float | Tensor:
+    """The factor on similarities, see `logit_scale`.
+
+    One element is one temperature for all, unless other ranks show that it is the one of a rank with one query.
+    """
+    scale, ranks = logit_scale(temperature, queries, like=like, per=per), options.ranks
+    if ranks.size == 1 or not isinstance(temperature, Tensor) or not temperature.dim() or not isinstance(scale, Tensor):
+        return scale
+    several = ranks.total(int(scale.dim() > 0), "ranks with several temperatures") > 0
+    first = ranks.shared(temperature.detach().reshape(-1)[:1], "temperatures")
+    return scale.expand(queries) if several or len(first.unique()) > 1 else scale
+
+
 def pair_matrix(query: Tensor, key: Tensor, scale: float | Tensor, options: Options) -> ScoreMatrix:
     """Query i against all keys; key i is its positive."""
     query, key = (tensor.to(compute_dtype(tensor.dtype)) for tensor in (query, key))
@@ -136,7 +152,7 @@ def view_matrix(
     """
     count, items = len(given), len(given[0])
     every = torch.cat(list(given))
-    scale = logit_scale(temperature, len(every), like=every, per=items)
+    scale = scale_of(temperature, len(every), options, like=every, per=items)
     ids = options.checked_ids((items,), every.device)
     positives, out = views(count, items, ids, options.same_id, every.device)
     return self_matrix(every, scale, options, positives, out), scale

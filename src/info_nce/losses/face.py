@@ -94,7 +94,8 @@ class Face(nn.Module):
             with torch.no_grad():
                 self.log_scale.fill_(_log_scale(temperature))
             return
-        queries = temperature.numel() or 1 if isinstance(temperature, Tensor) else 1
+        alone = self.engine is None or self.engine.ranks.size == 1
+        queries = temperature.numel() or int(alone) if isinstance(temperature, Tensor) else 1
         logit_scale(temperature, queries, like=torch.ones(()))
         parameter = self._parameters.get("given_temperature")
         if parameter is not None and not isinstance(temperature, nn.Parameter):

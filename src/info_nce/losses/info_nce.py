@@ -23,14 +23,13 @@ from info_nce.checks import (
     fail,
 )
 from info_nce.contrast import Reduction
-from info_nce.losses.compose import check_pairs, guide_pairs, loss_of, negative_log, pair_matrix
+from info_nce.losses.compose import check_pairs, guide_pairs, loss_of, negative_log, pair_matrix, scale_of
 from info_nce.losses.face import Face
 from info_nce.losses.options import Options, Settings, Shared, Tensors, loss_function
 from info_nce.objectives import Softmax
 from info_nce.pairing import Cells, Everywhere, Listed, Nowhere, SameTag
 from info_nce.precision import compute_dtype
 from info_nce.scores import ScoreMatrix
-from info_nce.temperature import logit_scale
 
 __all__ = ["InfoNCE", "NegativeMode", "info_nce"]
 
@@ -122,7 +121,7 @@ def compared(
     _check_log_q(options, two_sets=negative_keys is not None and keep_in_batch)
     # once, before it takes part in several matrices: their gradients then add up in full precision
     query = query.to(compute_dtype(query.dtype))
-    scale = logit_scale(temperature, len(query), like=query)
+    scale = scale_of(temperature, len(query), options, like=query)
     own = _own_keys(query, positive_key, scale, options, in_batch=negative_keys is None or keep_in_batch)
     if negative_keys is None:
         _refuse_without_negatives(negative_ids, keep_in_batch=keep_in_batch)

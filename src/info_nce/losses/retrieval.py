@@ -9,14 +9,13 @@ from typing_extensions import Unpack
 from info_nce.assemble import assemble
 from info_nce.checks import check_alike, check_embeddings, check_not_empty, check_rows, check_same_features
 from info_nce.contrast import Reduction
-from info_nce.losses.compose import check_pairs, guide_pairs, loss_of, pair_matrix
+from info_nce.losses.compose import check_pairs, guide_pairs, loss_of, pair_matrix, scale_of
 from info_nce.losses.face import Face
 from info_nce.losses.options import Options, Settings, Shared, Tensors, loss_function
 from info_nce.objectives import Softmax
 from info_nce.pairing import Cells, SameTag, Shifted
 from info_nce.precision import compute_dtype
 from info_nce.scores import ScoreMatrix
-from info_nce.temperature import logit_scale
 
 __all__ = ["RetrievalInfoNCE", "retrieval_info_nce"]
 
@@ -81,7 +80,7 @@ def retrieval_info_nce(
         check_alike({"query": query, "negatives": negatives})
     # once, before it takes part in several matrices: their gradients then add up in full precision
     query, document = (tensor.to(compute_dtype(tensor.dtype)) for tensor in (query, document))
-    scale = logit_scale(temperature, count, like=query)
+    scale = scale_of(temperature, count, options, like=query)
     matrices = [pair_matrix(query, document, scale, options)]
     embeddings = {"query": query, "document": document}
     sides = [(0, 1)]

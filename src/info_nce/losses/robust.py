@@ -5,11 +5,10 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from info_nce.contrast import Reduction
-from info_nce.losses.compose import check_pairs, guide_pairs, loss_of, pair_matrix
+from info_nce.losses.compose import check_pairs, guide_pairs, loss_of, pair_matrix, scale_of
 from info_nce.losses.face import Face
 from info_nce.losses.options import Options, Settings, Shared, Tensors, loss_function
 from info_nce.objectives import Robust
-from info_nce.temperature import logit_scale
 
 __all__ = ["RobustInfoNCE", "robust_info_nce"]
 
@@ -64,7 +63,7 @@ def robust_info_nce(
     )
     objective = Robust(q, lam)
     check_pairs(query, positive_key, options, ("query", "positive_key"))
-    scale = logit_scale(temperature, len(query), like=query)
+    scale = scale_of(temperature, len(query), options, like=query)
     guide = guide_pairs(options, {"query": query, "positive_key": positive_key})
     matrix = pair_matrix(query, positive_key, scale, options)
     return loss_of(matrix, objective, options, reduction, scale=scale, guide=guide)

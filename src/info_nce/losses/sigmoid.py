@@ -9,11 +9,10 @@ from typing_extensions import Unpack
 
 from info_nce.checks import ArgumentError, check_number, fail
 from info_nce.contrast import Reduction
-from info_nce.losses.compose import check_pairs, guide_pairs, loss_of, pair_matrix
+from info_nce.losses.compose import check_pairs, guide_pairs, loss_of, pair_matrix, scale_of
 from info_nce.losses.face import Face
 from info_nce.losses.options import Options, Settings, Shared, Tensors, loss_function
 from info_nce.objectives import Sigmoid
-from info_nce.temperature import logit_scale
 
 __all__ = ["SigLIP", "sigmoid_loss"]
 
@@ -58,7 +57,7 @@ def sigmoid_loss(
     """
     options = Options(**shared).refuse("sigmoid_loss", label_smoothing="it has no softmax target")
     check_pairs(query, key, options, ("query", "key"))
-    scale = logit_scale(temperature, len(query), like=query)
+    scale = scale_of(temperature, len(query), options, like=query)
     guide = guide_pairs(options, {"query": query, "key": key})
     matrix = pair_matrix(query, key, scale, options)
     offset = _bias(bias, matrix.query) + (0 if matrix.offset is None else matrix.offset)

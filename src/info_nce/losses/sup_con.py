@@ -7,12 +7,11 @@ from typing_extensions import Unpack
 
 from info_nce.checks import ArgumentError, check_embeddings, check_ids, check_not_empty, fail
 from info_nce.contrast import Reduction
-from info_nce.losses.compose import guide_pairs, loss_of, self_matrix
+from info_nce.losses.compose import guide_pairs, loss_of, scale_of, self_matrix
 from info_nce.losses.face import Face
 from info_nce.losses.options import Options, Settings, Shared, Tensors, loss_function
 from info_nce.objectives import Objective, Softmax, SoftmaxInside
 from info_nce.pairing import labelled
-from info_nce.temperature import logit_scale
 
 __all__ = ["SupCon", "sup_con", "without_positive"]
 
@@ -86,7 +85,7 @@ def sup_con(
         )
     if inside:
         options.refuse("sup_con(inside=True)", label_smoothing="the target is inside the log")
-    scale = logit_scale(temperature, len(features), like=features)
+    scale = scale_of(temperature, len(features), options, like=features)
     positives, out = labelled(labels)
     matrix = self_matrix(features, scale, options, positives, out)
     objective: Objective = SoftmaxInside() if inside else Softmax(options.label_smoothing)

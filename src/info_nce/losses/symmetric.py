@@ -7,13 +7,12 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from info_nce.contrast import Reduction
-from info_nce.losses.compose import check_pairs, guide_pairs, loss_of, pair_matrix
+from info_nce.losses.compose import check_pairs, guide_pairs, loss_of, pair_matrix, scale_of
 from info_nce.losses.face import Face
 from info_nce.losses.options import Options, Settings, Shared, Tensors, loss_function
 from info_nce.objectives import Softmax
 from info_nce.precision import compute_dtype
 from info_nce.similarity import swapped
-from info_nce.temperature import logit_scale
 
 __all__ = ["CLIPLoss", "SymmetricInfoNCE", "symmetric_info_nce"]
 
@@ -57,14 +56,11 @@ def symmetric_info_nce(
     options = Options(**shared)
     check_pairs(query, key, options, ("query", "key"))
     query, key = (tensor.to(compute_dtype(tensor.dtype)) for tensor in (query, key))
-    scale = logit_scale(temperature, len(query), like=query)
-    per_query = isinstance(scale, Tensor) and scale.dim() > 0
-    if isinstance(temperature, Tensor) and temperature.dim():  # of one query alone, other ranks know which it is
-        per_query = options.ranks.total(int(per_query), "ranks with a temperature for each pair") > 0
+    scale = scale_of(temperature, len(query), options, like=query)
     objective = Softmax(options.label_smoothing)
     guide = guide_pairs(options, {"query": query, "key": key})
     there = pair_matrix(query, key, scale, options)
-    if there.offset is None and not per_query:
+    if there.offset is None and (not isinstance(scale, Tensor) or scale.dim() == 0):
         return loss_of(there, objective, options, reduction, scale=scale, guide=guide, symmetric=True)
     # A temperature or an offset of its own for each query makes the two directions different matrices.
     back = pair_matrix(key, query, scale, replace(options, similarity=swapped(options.similarity)))

@@ -21,13 +21,12 @@ from info_nce.checks import (
     shapes,
 )
 from info_nce.contrast import Reduction
-from info_nce.losses.compose import loss_of
+from info_nce.losses.compose import loss_of, scale_of
 from info_nce.losses.face import Face
 from info_nce.losses.options import Options, Settings, Shared, Tensors, loss_function
 from info_nce.objectives import Softmax
 from info_nce.pairing import Everywhere, Listed
 from info_nce.precision import compute_dtype
-from info_nce.temperature import logit_scale
 
 __all__ = ["Wav2Vec2Contrastive", "draw_distractors", "wav2vec2_contrastive"]
 
@@ -131,7 +130,7 @@ def wav2vec2_contrastive(
     dtype = compute_dtype(context.dtype)
     table = targets.flatten(0, 1).to(dtype)
     query = context.flatten(0, 1)[steps].to(dtype)
-    scale = logit_scale(temperature, len(query), like=query)
+    scale = scale_of(temperature, len(query), options, like=query)
     # equal targets get equal tags; comparing tags costs M K numbers, comparing vectors M K D
     tag = torch.unique(table.detach(), dim=0, return_inverse=True)[1]
     same = Listed(tag[lookup] == tag[steps][:, None])
@@ -208,7 +207,7 @@ def _distractors(distractors: int | Tensor, mask: Tensor, masked: int, generator
         )
         if (
             distractors.dim() != 2
-            or distractors.numel() == 0
+            or distractors.shape[1] == 0
             or len(distractors) != masked
             or distractors.dtype != torch.int64
             or outside
