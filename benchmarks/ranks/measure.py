@@ -117,7 +117,7 @@ def _compared(found: Tensor, wanted: Tensor) -> tuple[float, float]:
 
 def _first_sentence(text: str) -> str:
     """What went wrong, without files and addresses."""
-    return re.split(r"[.:;]?\s*\n|\. |\s*\[", text.strip(), maxsplit=1)[0]
+    return re.split(r"\n|\. ", re.sub(r"\s*\[[^]]*\](:\d+)?", "", text).strip(), maxsplit=1)[0]
 
 
 def measure(module: str) -> dict[str, Any]:
