@@ -7,7 +7,7 @@ RUN ?= runs/demo
 PEERS ?= .cache/peers
 WHAT ?= info_nce.*
 
-.PHONY: help demo test test-all mutants check format bench bench-full bench-peers clean
+.PHONY: help demo test test-all mutants check format bench bench-full bench-ranks bench-peers clean
 
 help: ## say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -61,6 +61,9 @@ bench: $(VENV)/for-demo ## measure the losses beside the limit and other librari
 bench-full: $(VENV)/for-demo ## everything, at most forty minutes (again to go on), and write docs/benchmarks.md
 	@$(BIN)/python -m benchmarks --full --peers $(PEERS) --out benchmarks/full.json; said=$$?; \
 	$(BIN)/python -m benchmarks.render benchmarks/full.json --page docs/benchmarks.md; exit $$said
+
+bench-ranks: $(VENV)/for-demo ## what losses compute on several ranks, about a minute, and write docs/peers-across-ranks.md
+	@$(BIN)/python -m benchmarks.ranks --peers $(PEERS)
 
 bench-peers: $(VENV)/for-demo ## install those libraries into .cache/peers: 6 GB, most of it another torch
 	@$(BIN)/python -m benchmarks.homes --peers $(PEERS)

@@ -13,7 +13,7 @@ from benchmarks import machine
 from benchmarks.cases import Case
 from benchmarks.goals import Goal, Term
 
-__all__ = ["SCHEMA", "Results", "goals_of"]
+__all__ = ["SCHEMA", "Results", "goals_of", "write"]
 
 _INNERMOST = re.compile(r"\[\n[^][{}]*\]"), re.compile(r"\{\n[^{}]*\}")
 _LINE_BREAK = re.compile(r"\n *")
@@ -89,13 +89,7 @@ class Results:
 
     def save(self) -> None:
         """Write the file, all of it or nothing."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({**self.head, "systems": self.systems, "cases": self.cases}, indent=1, ensure_ascii=False)
-        for innermost in _INNERMOST:
-            text = innermost.sub(lambda found: _LINE_BREAK.sub(" ", found[0]), text)
-        part = self.path.with_suffix(".part")
-        part.write_text(f"{text}\n", encoding="utf-8")
-        part.replace(self.path)
+        write(self.path, {**self.head, "systems": self.systems, "cases": self.cases})
 
     def put(self, case: Case, entries: Mapping[str, dict[str, Any]], seconds: float) -> None:
         """Add a case and save."""
@@ -117,6 +111,17 @@ class Results:
     def entries(self, what: str) -> Iterator[dict[str, Any]]:
         """The figures of a kind, of all cases."""
         return (e for case in self.cases.values() for e in case["entries"].values() if e["what"] == what)
+
+
+def write(path: Path, found: Mapping[str, Any]) -> None:
+    """Write a file of results, all of it or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(found, indent=1, ensure_ascii=False)
+    for innermost in _INNERMOST:
+        text = innermost.sub(lambda part: _LINE_BREAK.sub(" ", part[0]), text)
+    part = path.with_suffix(".part")
+    part.write_text(f"{text}\n", encoding="utf-8")
+    part.replace(path)
 
 
 def goals_of(case: Mapping[str, Any]) -> Iterator[Goal]:

@@ -1,0 +1,1 @@
+"""What the losses of libraries compute on several ranks, beside what they compute on one."""
