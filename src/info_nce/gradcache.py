@@ -33,8 +33,8 @@ def cached_step(
 
     Equal to `loss = loss_fn(*[encoder(x) for x in inputs]); loss.backward()`, in value and in every gradient. The
     embeddings z are computed chunk by chunk without keeping activations, the loss gives each its gradient, and then
-    every chunk is computed once more and sent its part of it: one forward pass more, and the memory of one chunk. A
-    batch that fits in one chunk, and a tower without a gradient, are computed once.
+    every chunk is computed once more and sent its part of it: one forward pass more, and the memory of one chunk. If
+    one chunk is all there is, and where a tower has no gradient, chunks are computed once.
 
     Repeated exactly: dropout and all else that is drawn from torch's global generators, autocast, and what modules keep
     in buffers, which afterwards are those of one pass over the chunks. Batch norm in training mode has the statistics
@@ -93,9 +93,8 @@ def cached_step(
     passes = agreed([tower.chunks for tower in towers], [tower.wrapped for tower in towers])
     share_buffers(wrapped)
     devices = devices_of(chain.from_iterable(tower.tensors() for tower in towers))
-    # Of several wrapped towers, this rank alone would reduce another one first than ranks with more chunks do.
-    if max(passes) == 1 and (len(towers) == 1 or not wrapped):
-        loss = _checked(loss_fn(*[tower.encode(tower.inputs) for tower in towers]))
+    if sum(passes) == 1:
+        loss = _checked(loss_fn(towers[0].encode(inputs[0])))
         with without_autocast(devices):
             (backward or torch.Tensor.backward)(loss)
         return loss.detach()

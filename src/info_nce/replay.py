@@ -22,7 +22,9 @@ def modules_of(function: object) -> list[nn.Module]:
     if isinstance(function, MethodType):
         return modules_of(function.__self__)
     if isinstance(function, FunctionType):
-        names = inspect.getclosurevars(inspect.unwrap(function))
+        if hasattr(function, "__wrapped__"):  # decorated
+            return modules_of(function.__wrapped__)
+        names = inspect.getclosurevars(function)
         return [value for value in (*names.nonlocals.values(), *names.globals.values()) if isinstance(value, nn.Module)]
     return [value for value in getattr(function, "__dict__", {}).values() if isinstance(value, nn.Module)]
 
