@@ -324,6 +324,23 @@ def accumulated() -> float:
     return max(apart(p.grad, q.grad) for p, q in zip(plain.parameters(), net.parameters(), strict=True))
 
 
+def unused_on_a_rank() -> float:
+    """The second tower has no gradient on the second rank, and that of the first rank reaches both."""
+    rank, plain = dist.get_rank(), [layers(), layers()]
+    nets = [DistributedDataParallel(copy.deepcopy(net)) for net in plain]
+    x, y = torch.randn(2, 5, 4), torch.randn(2, 5, 4)
+    face = NTXent(0.5)
+    losses = face(plain[0](x[0]), plain[1](y[0])) + Spread()(plain[0](x[1]))
+    (losses / 2).backward()
+    cached_step(nets, [x[rank], y[rank]], face if rank == 0 else lambda a, _: Spread()(a), chunk_size=CHUNK)
+    pairs = (
+        (p, q)
+        for net, mine in zip(plain, nets, strict=True)
+        for p, q in zip(net.parameters(), mine.parameters(), strict=True)
+    )
+    return max(apart(p.grad, q.grad) for p, q in pairs)
+
+
 def after_a_look_without_gradient() -> float:
     """An FSDP module that has been evaluated holds whole parameters, and the ranks have to agree all the same."""
     rank = dist.get_rank()

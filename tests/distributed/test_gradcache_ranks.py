@@ -26,7 +26,7 @@ EXACT: dict[str, Case] = {
     "FSDP, other numbers of chunks": Case((6, 1), work.fsdp, towers="two"),
     "FSDP, another number of chunks in the last tower": Case((6, 2), work.fsdp, towers="hard"),
     "FSDP, one chunk everywhere": Case((2, 2), work.fsdp, towers="one"),
-    "FSDP, a buffer that the output depends on": Case((5, 2), work.hsdp, make=work.Drift, towers="one", steps=1),
+    "FSDP, a buffer that the output depends on": Case((5, 2), work.hsdp, make=work.Drift, steps=1),
     "DDP, three ranks": Case((6, 4, 5), towers="hard"),
     "DDP, no rows in the middle": Case((4, 0, 3), towers="hard"),
     "DDP, no rows in the middle, one tower": Case((4, 0, 3), towers="one"),
@@ -41,6 +41,7 @@ OTHERS: dict[str, tuple[int, Any, tuple[Any, ...], dict[str, Any]]] = {
     "reductions at each chunk": (2, work.reductions, (), {"held": False}),
     "reductions of shards": (2, work.reductions_of_shards, (), {}),
     "accumulated": (2, work.accumulated, (), {}),
+    "unused on a rank": (2, work.unused_on_a_rank, (), {}),
     "evaluated before": (2, work.after_a_look_without_gradient, (), {}),
     "refusals": (2, work.refusals, (), {}),
 }
@@ -89,6 +90,10 @@ def test_a_reduction_at_each_chunk_would_be_noticed() -> None:
 
 def test_a_step_within_no_sync_reduces_nothing_and_is_added() -> None:
     assert max(of_all("accumulated")) <= TOLERANCE
+
+
+def test_a_tower_that_the_loss_of_one_rank_does_not_use_is_reduced_all_the_same() -> None:
+    assert max(of_all("unused on a rank")) <= TOLERANCE
 
 
 def test_ranks_agree_on_the_number_of_passes_even_after_an_evaluation() -> None:
