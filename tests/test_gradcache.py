@@ -43,14 +43,15 @@ def mlp(*between: nn.Module) -> nn.Module:
 
 
 class Counting(nn.Module):
-    """An encoder that counts its calls and remembers the rows of each."""
+    """An encoder that remembers the rows of each call, and whether it was to have a gradient."""
 
     def __init__(self, inner: nn.Module) -> None:
         super().__init__()
-        self.inner, self.rows = inner, list[int]()
+        self.inner, self.rows, self.enabled = inner, list[int](), list[bool]()
 
     def forward(self, x: Tensor) -> Tensor:
         self.rows.append(len(x))
+        self.enabled.append(torch.is_grad_enabled())
         z: Tensor = self.inner(x)
         return z
 
@@ -438,6 +439,12 @@ def test_a_chunk_is_encoded_twice_and_one_that_is_all_once(rows: int, passes: li
     net = Counting(mlp())
     cached_step(net, [torch.randn(rows, D)], lambda z: z.sum(), chunk_size=4)
     assert net.rows == passes
+
+
+def test_the_first_pass_keeps_no_activations_but_to_see_what_has_a_gradient() -> None:
+    net = Counting(mlp())
+    cached_step(net, [torch.randn(6, D)], spread, chunk_size=2)
+    assert net.enabled == [True, False, False, True, True, True]
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ def cached_step(
 
     with holding(wrapped):
         embeddings = [tower.embed(count, devices) for tower, count in zip(towers, passes, strict=True)]
-    # Casts that autocast has cached without a gradient would cut the second pass off from its parameters.
+    # A cast that autocast cached without a gradient, as older torch does, would cut the second pass off from a weight.
     torch.clear_autocast_cache()
     loss = _checked(loss_fn(*embeddings))
     with without_autocast(devices):
@@ -115,7 +115,8 @@ def cached_step(
             later = {part for other in trained[place:] for part in other.wrapped}
             sent += tower.replay(later)
     if sent:
-        torch.autograd.backward([x for x, _ in sent], [grad for _, grad in sent])
+        with without_autocast(devices):
+            torch.autograd.backward([x for x, _ in sent], [grad for _, grad in sent])
     return loss.detach()
 
 
@@ -200,7 +201,7 @@ class _Tower:
         """
         if not self.reached and not self.wrapped:
             return []  # the loss does not use it, as it may; other ranks wait for a wrapped one
-        nothing: list[Tensor | None] = [leaf.new_zeros(()).expand_as(leaf) for leaf in self._leaves]
+        nothing = [leaf.new_zeros(()).expand_as(leaf) if leaf.requires_grad else None for leaf in self._leaves]
         grads = [leaf.grad for leaf in self._leaves] if self.reached else nothing
         inputs = [x for _, x in tensors(self.inputs)]
         totals = [torch.zeros_like(x) if x.requires_grad else None for x in inputs]
@@ -212,8 +213,7 @@ class _Tower:
                     self._starts[index].restore()
                     self._send(index, grads, totals)
                 else:
-                    with undone(self.modules, self._devices):
-                        self._send(0, nothing, [None] * len(inputs))
+                    self._send(0, nothing, [None] * len(inputs))
         return [(x, total) for x, total in zip(inputs, totals, strict=True) if total is not None]
 
     def _send(self, chunk: int, grads: list[Tensor | None], totals: list[Tensor | None]) -> None:
@@ -223,7 +223,6 @@ class _Tower:
                 x.grad = self._rows(total, chunk)  # autograd adds to it in place
         output = [tensor for _, tensor in tensors(self.encode(batch))]
         pairs = [(z, self._rows(grad, chunk)) for z, grad in zip(output, grads, strict=True) if grad is not None]
-        pairs = [(z, grad) for z, grad in pairs if z.requires_grad]
         with without_autocast(self._devices):
             torch.autograd.backward([z for z, _ in pairs], [grad for _, grad in pairs])
 

@@ -324,6 +324,19 @@ def accumulated() -> float:
     return max(apart(p.grad, q.grad) for p, q in zip(plain.parameters(), net.parameters(), strict=True))
 
 
+def a_function_with_more_than_embeddings() -> float:
+    """An encoder that is a function around a sharded module, and returns something without a gradient, too."""
+    rank, sizes = dist.get_rank(), [6, *[2] * (dist.get_world_size() - 1)]
+    plain, face = layers(), Spread()
+    net = fsdp(copy.deepcopy(plain))
+    x = torch.randn(sum(sizes), 4)
+    face(plain(x)).backward()
+    loss_fn = Gathered(face, [sizes], AllRows)
+    own = torch.split(x, sizes)[rank]
+    cached_step(lambda rows: (net(rows), rows), [own], lambda pair: loss_fn(pair[0]), chunk_size=CHUNK)
+    return max(apart(p.grad, q.grad) for p, q in zip(plain.parameters(), net.parameters(), strict=True))
+
+
 def unused_on_a_rank() -> float:
     """The second tower has no gradient on the second rank, and that of the first rank reaches both."""
     rank, plain = dist.get_rank(), [layers(), layers()]
@@ -346,7 +359,7 @@ def after_a_look_without_gradient() -> float:
     rank = dist.get_rank()
     sizes = [6, *[2] * (dist.get_world_size() - 1)]
     plain = layers()
-    net = fsdp(copy.deepcopy(plain))
+    net = cast("nn.Module", fully_shard(copy.deepcopy(plain)))  # its root stays whole after a pass
     batch = [torch.randn(sum(sizes), 4) for _ in range(2)]
     with torch.no_grad():
         net(batch[0])

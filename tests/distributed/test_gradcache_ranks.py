@@ -41,6 +41,7 @@ OTHERS: dict[str, tuple[int, Any, tuple[Any, ...], dict[str, Any]]] = {
     "reductions at each chunk": (2, work.reductions, (), {"held": False}),
     "reductions of shards": (2, work.reductions_of_shards, (), {}),
     "accumulated": (2, work.accumulated, (), {}),
+    "a function around": (2, work.a_function_with_more_than_embeddings, (), {}),
     "unused on a rank": (2, work.unused_on_a_rank, (), {}),
     "evaluated before": (2, work.after_a_look_without_gradient, (), {}),
     "refusals": (2, work.refusals, (), {}),
@@ -90,6 +91,10 @@ def test_a_reduction_at_each_chunk_would_be_noticed() -> None:
 
 def test_a_step_within_no_sync_reduces_nothing_and_is_added() -> None:
     assert max(of_all("accumulated")) <= TOLERANCE
+
+
+def test_a_sharded_module_behind_a_function_is_found_and_its_other_outputs_are_let_be() -> None:
+    assert max(of_all("a function around")) <= TOLERANCE
 
 
 def test_a_tower_that_the_loss_of_one_rank_does_not_use_is_reduced_all_the_same() -> None:
