@@ -5,6 +5,7 @@ A contrastive loss is a cheap formula of a few row statistics of a score matrix 
 
 from info_nce import engines, functional, objectives, similarity
 from info_nce.contrast import contrast
+from info_nce.gradcache import cached_step
 from info_nce.losses import (
     CPC,
     DCL,
@@ -50,6 +51,7 @@ __all__ = [
     "SupCon",
     "SymmetricInfoNCE",
     "Wav2Vec2Contrastive",
+    "cached_step",
     "contrast",
     "engines",
     "functional",

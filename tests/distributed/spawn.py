@@ -7,7 +7,7 @@ from datetime import timedelta
 from multiprocessing.connection import wait
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import distributed as dist
@@ -31,7 +31,8 @@ def run(
     best returned as they are, on the CPU. A rank's error is raised here, the earliest one first. A rank waits
     `timeout_seconds` for the others in a collective, and the caller `patience_seconds` for all.
     """
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")  # which imports once, and starts each rank from there
+    context.set_forkserver_preload(["torch.distributed.fsdp", "info_nce", function.__module__])
     ranks: list[tuple[Any, Any]] = []
     with TemporaryDirectory() as folder:
         try:
@@ -64,15 +65,15 @@ def _work(sender: Any, group: Any, function: Callable[..., Any], args: Any) -> N
 
 def _collect(ranks: list[tuple[Any, Any]], until: float) -> list[Any]:
     results: dict[int, Any] = {}
-    waiting = {receiver: rank for rank, (_, receiver) in enumerate(ranks)}
+    waiting: dict[Any, int] = {receiver: rank for rank, (_, receiver) in enumerate(ranks)}
     while waiting:
         ready = wait(list(waiting), max(0.0, until - time.monotonic()))
         if not ready:
             raise RankError(f"ranks {sorted(waiting.values())} gave no answer in time")
         for receiver in ready:
-            rank = waiting.pop(receiver)  # type: ignore[call-overload]  # only receivers were waited for
+            rank = waiting.pop(receiver)
             try:
-                good, results[rank] = receiver.recv()  # type: ignore[union-attr]  # as above
+                good, results[rank] = cast("Any", receiver).recv()
             except EOFError:
                 good, results[rank] = False, f"its process ended with {_code(ranks[rank][0])}"
             if not good:

@@ -1,4 +1,4 @@
-"""The processes that compute together: the only place that speaks with `torch.distributed`."""
+"""What only a group of processes needs. No other part of the package knows `torch.distributed`."""
 
 from info_nce.distributed.collectives import averaged_over, exchange, others, visits
 from info_nce.distributed.ranks import ALONE, Passing, Ranks, ranks_of
