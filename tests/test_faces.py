@@ -292,7 +292,7 @@ def test_the_gradient_of_a_learned_temperature_equals_finite_differences(name: s
         with torch.no_grad():
             face.log_scale += step
             values.append(run(face, batch))
-    assert_close(face.log_scale.grad, (values[0] - values[1]) / 2e-5, rtol=1e-5, atol=1e-7)
+    assert_close(face.log_scale.grad, (values[0] - values[1])[None] / 2e-5, rtol=1e-5, atol=1e-7)
     assert face.log_scale.grad.abs() > 1e-6
 
 

@@ -115,7 +115,8 @@ def wrapped(engines: Sequence[Engine], sizes: Sequence[int], wrap: Callable[[nn.
         expected = alone(case, batch(sum(sizes)))
         for engine in engines:
             model = case.model(engine)
-            value = wrap(model)(shard(batch(sum(sizes)), sizes, dist.get_rank()))
+            around = wrap(model)  # DDP's hooks do not keep it alive
+            value = around(shard(batch(sum(sizes)), sizes, dist.get_rank()))
             value.backward()
             found[f"{case.name}, {engine}"] = value.item(), *distances(value.detach(), whole_gradients(model), expected)
     return found

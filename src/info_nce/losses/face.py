@@ -61,7 +61,8 @@ class Face(nn.Module):
         self.engine = options.engine
         self.learnable = learnable
         if learnable:
-            self.log_scale = nn.Parameter(torch.tensor(_log_scale(temperature)))
+            # one number in one dimension: FSDP shards along the first, and refuses a parameter without one
+            self.log_scale = nn.Parameter(torch.tensor([_log_scale(temperature)]))
         else:
             self.temperature = temperature
 
@@ -76,7 +77,7 @@ class Face(nn.Module):
     def temperature(self) -> float | Float[Tensor, "..."]:
         """The temperature now: a tensor with a gradient while it is learned."""
         if self.learnable:
-            return torch.exp(-self.log_scale.to(compute_dtype(self.log_scale.dtype)))
+            return torch.exp(-self.log_scale.to(compute_dtype(self.log_scale.dtype))).squeeze(0)
         return self.given_temperature
 
     @temperature.setter

@@ -105,7 +105,7 @@ class SigLIP(Face):
     ) -> None:
         super().__init__(temperature, reduction, learnable=learnable, **settings)
         check_number("bias", bias, high_open=True, hint="-10 as in the paper")
-        start = torch.tensor(float(bias))
+        start = torch.tensor([float(bias)])
         self.bias: Tensor | float = nn.Parameter(start) if learnable else float(bias)
 
     def forward(
