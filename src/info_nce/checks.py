@@ -56,6 +56,14 @@ def check_embeddings(tensors: Mapping[str, object], dims: Mapping[str, int] | No
                 expected="a floating-point tensor with one embedding per row",
                 hint=f"{name} = torch.as_tensor({name})",
             )
+        if hasattr(tensor, "full_tensor"):  # torch.distributed, which has the class, is not everybody's business
+            fail(
+                DTypeError,
+                f"{name} must be a plain tensor: a DTensor's rows are compared by an engine across ranks.",
+                got=f"{name}, a DTensor with {tensor.placements}",
+                expected="this rank's rows",
+                hint=f"{name}.to_local() if it is Shard(0), with engine=Gathered(process_group=mesh.get_group())",
+            )
         if tensor.dtype not in _FLOATING:
             fail(
                 DTypeError,

@@ -4,6 +4,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -200,13 +201,11 @@ def other_cases() -> Iterator[Case]:
             lambda inside=inside, **s: f.SupCon(0.3, learnable=True, inside=inside, **s),
             lambda t, face, r: face(t.left(r["x"]), r["labels"]),
         )
-    for negatives in (None, "hard"):
+    for negatives in ("", "hard"):
         yield Case(
             f"retrieval {negatives}",
             lambda **s: f.RetrievalInfoNCE(0.3, learnable=True, **s),
-            lambda t, face, r, n=negatives: face(
-                t.left(r["x"]), t.right(r["y"]), None if n is None else t.right(r[n]), ids=r["ids"]
-            ),
+            partial(_retrieval, negatives),
         )
     yield Case("moco", lambda **s: f.MoCo(0.3, learnable=True, **s), lambda t, face, r: _moco(t, face, r, {}))
     yield Case(
@@ -215,17 +214,11 @@ def other_cases() -> Iterator[Case]:
         lambda t, face, r: _moco(t, face, r, {"ids": r["ids"]}),
     )
     for negatives in ("both", "others", "same"):
-        yield Case(
-            f"cpc {negatives}",
-            lambda negatives=negatives, **s: _cpc(negatives, **s),
-            lambda t, face, r, n=negatives: face(
-                t.ahead(r["context"]), t.left(r["latents"]), **({} if n == "same" else {"ids": r["ids"]})
-            ),
-        )
+        yield Case(f"cpc {negatives}", partial(_cpc_face, negatives), partial(_cpc, negatives))
     yield Case("wav2vec2", lambda **s: f.Wav2Vec2Contrastive(0.3, learnable=True, **s), _wav2vec2)
     yield Case(
         "nce",
-        lambda **s: f.NCE(**s),
+        f.NCE,
         lambda t, face, r: face(t.left(r["x"])[:, 0], r["noise"], r["noise_of_data"], r["density"]),
     )
 
@@ -238,9 +231,21 @@ def _moco(towers: Towers, face: Any, rows: Rows, words: Any) -> Tensor:
     return loss
 
 
-def _cpc(negatives: Any, **settings: Any) -> nn.Module:
+def _retrieval(negatives: str, towers: Towers, face: Any, rows: Rows) -> Tensor:
+    own = (towers.right(rows[negatives]),) if negatives else ()
+    loss: Tensor = face(towers.left(rows["x"]), towers.right(rows["y"]), *own, ids=rows["ids"])
+    return loss
+
+
+def _cpc_face(negatives: Any, **settings: Any) -> nn.Module:
     torch.manual_seed(5)
     return f.CPC(3, D, steps=(1, 3), negatives=negatives, **settings)
+
+
+def _cpc(negatives: str, towers: Towers, face: Any, rows: Rows) -> Tensor:
+    words = {} if negatives == "same" else {"ids": rows["ids"]}
+    loss: Tensor = face(towers.ahead(rows["context"]), towers.left(rows["latents"]), **words)
+    return loss
 
 
 def _wav2vec2(towers: Towers, face: Any, rows: Rows) -> Tensor:

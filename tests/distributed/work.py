@@ -12,7 +12,7 @@ from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
 from info_nce.engines import Engine
-from tests.distributed.cases import CASES, Case, Rows, batch
+from tests.distributed.cases import CASES, Case, Rows, Towers, batch
 
 Finding = tuple[float, float, float]
 Findings = dict[str, Finding]
@@ -108,7 +108,7 @@ def added_up(engines: Sequence[Engine], sizes: Sequence[int]) -> Findings:
     }
 
 
-def wrapped(engines: Sequence[Engine], sizes: Sequence[int], wrap: Callable[[nn.Module], nn.Module]) -> Findings:
+def wrapped(engines: Sequence[Engine], sizes: Sequence[int], wrap: Callable[[Towers], nn.Module]) -> Findings:
     """Gradients reduced by whoever wraps the model, temperature and bias included."""
     found = {}
     for case in FEW:
@@ -139,7 +139,7 @@ def with_fsdp(engines: Sequence[Engine], sizes: Sequence[int], shape: Sequence[i
     """FSDP2 over one dimension; over two, parameters are replicated along the first and sharded along the second."""
     mesh = init_device_mesh("cpu", tuple(shape), mesh_dim_names=("replicate", "shard")[-len(shape) :])
 
-    def wrap(model: nn.Module) -> nn.Module:
+    def wrap(model: Towers) -> nn.Module:
         for tower in (model.left, model.right):
             fully_shard(tower, mesh=mesh)
         fully_shard(model, mesh=mesh)
@@ -148,16 +148,16 @@ def with_fsdp(engines: Sequence[Engine], sizes: Sequence[int], shape: Sequence[i
     return wrapped(engines, sizes, wrap)
 
 
-def in_halves(kinds: Sequence[type[Engine]], sizes: Sequence[int]) -> Findings:
+def in_halves(kinds: Sequence[Callable[..., Engine]], sizes: Sequence[int]) -> Findings:
     """Ranks 0 and 2 are a group and ranks 1 and 3 another: the rank in the group is not the rank in the world."""
     halves = [dist.new_group(members) for members in ((0, 2), (1, 3))]
     group = halves[dist.get_rank() % 2]
     return {
-        f"{case.name}, {kind.__name__}": compared(
+        f"{case.name}, {kind}": compared(
             kind(process_group=group),
             sizes,
             case,
-            alone(case, batch(sum(sizes))),  # type: ignore[call-arg]  # engines across ranks
+            alone(case, batch(sum(sizes))),
         )
         for case in FEW
         for kind in kinds

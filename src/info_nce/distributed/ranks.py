@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TypeAlias
 
 import torch
 import torch.distributed as dist
@@ -12,10 +12,10 @@ from torch import Tensor
 
 from info_nce.checks import ArgumentError, DTypeError, RanksDisagreeError, fail
 
-if TYPE_CHECKING:
-    from torch.distributed import ProcessGroup
+__all__ = ["ALONE", "Group", "Passing", "Ranks", "ranks_of"]
 
-__all__ = ["ALONE", "Passing", "Ranks", "ranks_of"]
+Group: TypeAlias = "dist.ProcessGroup"
+"""In words, since not every torch has it."""
 
 _NUMBERS = 16
 """So many sizes fit in what ranks tell each other before they compute."""
@@ -36,7 +36,7 @@ class Ranks:
 
     rank: int = 0
     size: int = 1
-    group: "ProcessGroup | None" = None
+    group: "Group | None" = None
 
     def agree(self, text: str, numbers: Sequence[int] = (), error: Exception | None = None) -> list[list[int]]:
         """Say what is about to be computed, and hear the numbers of all ranks: one small collective.
@@ -181,7 +181,7 @@ class Passing:
         return self.taken
 
 
-def ranks_of(group: "ProcessGroup | None") -> Ranks:
+def ranks_of(group: "Group | None") -> Ranks:
     """The members of this process group, or of the default one; without any, this process alone."""
     if not (dist.is_available() and dist.is_initialized()):
         return ALONE

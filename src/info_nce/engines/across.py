@@ -4,21 +4,18 @@ from abc import abstractmethod
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from info_nce.checks import ArgumentError, ShapeError, check_choice, fail
-from info_nce.distributed import Ranks, averaged_over, exchange, others, ranks_of
+from info_nce.distributed import Group, Ranks, averaged_over, exchange, others, ranks_of
 from info_nce.engines.auto import Auto
 from info_nce.engines.base import Engine, Problem, Statistics, Totals, merged
 from info_nce.engines.dense import Dense
 from info_nce.scores import ROWS, ScoreMatrix
 from info_nce.statistics import Statistic
-
-if TYPE_CHECKING:
-    from torch.distributed import ProcessGroup
 
 __all__ = ["Across", "Shards", "blocks", "gathered_totals", "on", "rows_of", "spread"]
 
@@ -57,7 +54,7 @@ class Across(Engine):
     """
 
     local: Engine = field(default_factory=Auto)
-    process_group: "ProcessGroup | None" = None
+    process_group: "Group | None" = None
     reducer: Reducer = "mean"
 
     def __post_init__(self) -> None:
@@ -149,6 +146,16 @@ class Across(Engine):
             got=repr(self),
             expected="an engine that holds the keys of all ranks",
             hint="engine=Gathered()",
+        )
+
+    def explain(self, rows: int, columns: int, dtype: torch.dtype = torch.float32) -> str:
+        """Say in one line what a rank would do with its part of a matrix of this size, and how."""
+        size = self.ranks.size
+        own = -(-rows // size)
+        how = self.local.explain(own, columns, dtype)
+        return (
+            f"{self!r}: the batches of all ranks of its group, now {size}, are one; "
+            f"of {rows:,} x {columns:,} each computes {own:,} x {columns:,} by {how}"
         )
 
     def _agreed(self, matrices: Sequence[ScoreMatrix], statistics: Statistics, kind: str) -> Shards:

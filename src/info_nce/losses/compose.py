@@ -90,11 +90,12 @@ def check_views(given: Sequence[Tensor], options: Options, least: int = 2) -> No
 
 def check_with_negatives(view1: Tensor, options: Options) -> None:
     """Refuse a single item, which has no candidate but its own views."""
-    if options.ranks.total(len(view1), "items") < 2:
+    items = options.ranks.total(len(view1), "items")
+    if items < 2:
         fail(
             ShapeError,
             "A single item has no negatives.",
-            got=shapes(view1=view1),
+            got=f"{items} item" if items else "no item",
             expected="at least two items",
             hint="a larger batch",
         )
@@ -128,7 +129,7 @@ def scale_of(
         return scale
     several = ranks.total(int(scale.dim() > 0), "ranks with several temperatures") > 0
     first = ranks.shared(temperature.detach().reshape(-1)[:1], "temperatures")
-    return scale.expand(queries) if several or len(first.unique()) > 1 else scale
+    return scale.expand(queries) if several or len(torch.unique(first)) > 1 else scale
 
 
 def pair_matrix(query: Tensor, key: Tensor, scale: float | Tensor, options: Options) -> ScoreMatrix:
