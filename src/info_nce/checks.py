@@ -60,7 +60,7 @@ def check_embeddings(tensors: Mapping[str, object], dims: Mapping[str, int] | No
             fail(
                 DTypeError,
                 f"{name} must be a plain tensor: a DTensor's rows are compared by an engine across ranks.",
-                got=f"{name}, a DTensor with {tensor.placements}",
+                got=f"{name}, a DTensor with {getattr(tensor, 'placements', 'placements')}",
                 expected="this rank's rows",
                 hint=f"{name}.to_local() if it is Shard(0), with engine=Gathered(process_group=mesh.get_group())",
             )

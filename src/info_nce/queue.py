@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from info_nce.checks import DTypeError, ShapeError, check_ids, check_number, check_whole, fail, shapes
+from info_nce.distributed import ALONE, Group, ranks_of
 
 __all__ = ["KeyQueue", "MomentumEncoder"]
 
@@ -25,6 +26,10 @@ class KeyQueue(nn.Module):
     Args:
         features: D, the width of a key.
         size: how many keys it holds; 65,536 in the paper.
+        dtype: of the keys in it.
+        across_ranks: enqueue the keys of all ranks, so that every rank holds the same queue, as an engine across ranks
+            asks of `MoCo`. Every rank then calls `enqueue`, with as many keys as it has, or none.
+        process_group: which ranks; None is the default group.
 
     Example:
         >>> queue = KeyQueue(features=2, size=3)
@@ -41,7 +46,15 @@ class KeyQueue(nn.Module):
     ids_: Tensor
     progress: Tensor
 
-    def __init__(self, features: int, size: int = 65_536, *, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self,
+        features: int,
+        size: int = 65_536,
+        *,
+        dtype: torch.dtype = torch.float32,
+        across_ranks: bool = False,
+        process_group: "Group | None" = None,
+    ) -> None:
         super().__init__()
         for name, value in (("features", features), ("size", size)):
             check_whole(name, value, hint="KeyQueue(features=128, size=65_536)")
@@ -57,6 +70,7 @@ class KeyQueue(nn.Module):
         self.register_buffer("ids_", torch.full((size,), NO_ID))
         self.register_buffer("progress", torch.zeros(2, dtype=torch.int64))
         self._place, self._filled = 0, 0
+        self.across_ranks, self.process_group = across_ranks, process_group
         self.register_load_state_dict_post_hook(self._restore)  # type: ignore[no-untyped-call]  # torch has no types for it
 
     @staticmethod
@@ -96,6 +110,22 @@ class KeyQueue(nn.Module):
             ShapeError: keys are not (N, features).
             DTypeError: keys are no floating-point tensor.
         """
+        ranks = ranks_of(self.process_group) if self.across_ranks else ALONE
+        with ranks.together():
+            self._check(keys, ids)
+            # in the queue's own dtype, as they will be kept
+            kind = f"keys for the queue, {'without' if ids is None else 'with'} ids"
+            keys = ranks.shared(keys.to(self.keys_.dtype), kind)
+            ids = None if ids is None else ranks.shared(ids.to(self.ids_.dtype), "their ids")
+        kept = keys[-self.size :]
+        place = torch.arange(self._place + len(keys) - len(kept), self._place + len(keys), device=self.keys_.device)
+        self.keys_[place % self.size] = kept.to(self.keys_)
+        self.ids_[place % self.size] = NO_ID if ids is None else ids[-self.size :].to(self.ids_)
+        self._place = (self._place + len(keys)) % self.size
+        self._filled = min(self.size, self._filled + len(keys))
+        self.progress.copy_(torch.tensor([self._place, self._filled]))
+
+    def _check(self, keys: object, ids: Tensor | None) -> None:
         if not isinstance(keys, Tensor) or not keys.is_floating_point():
             fail(
                 DTypeError,
@@ -114,13 +144,6 @@ class KeyQueue(nn.Module):
             )
         if ids is not None:
             check_ids("ids", ids, (len(keys),), keys.device)
-        kept = keys[-self.size :].detach()
-        place = torch.arange(self._place + len(keys) - len(kept), self._place + len(keys), device=self.keys_.device)
-        self.keys_[place % self.size] = kept.to(self.keys_)
-        self.ids_[place % self.size] = NO_ID if ids is None else ids[-self.size :].to(self.ids_)
-        self._place = (self._place + len(keys)) % self.size
-        self._filled = min(self.size, self._filled + len(keys))
-        self.progress.copy_(torch.tensor([self._place, self._filled]))
 
     def extra_repr(self) -> str:
         """Settings, and how full it is, for `print`."""

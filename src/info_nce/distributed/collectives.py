@@ -1,15 +1,36 @@
 """Collectives that autograd can differentiate: a gradient adds up over ranks, for each depends on what was sent."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import wraps
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from info_nce.checks import ArgumentError, fail
 from info_nce.distributed.ranks import Ranks
 
-__all__ = ["averaged_over", "exchange", "others", "visits"]
+__all__ = ["averaged_over", "differentiated_once", "exchange", "others", "visits"]
+
+Backward = Callable[..., Any]
+
+
+def differentiated_once(backward: Backward) -> Backward:
+    """Refuse a gradient that is to be differentiated again, of which a part would be missing without a word."""
+
+    @wraps(backward)
+    def refusing(ctx: Any, *slopes: Tensor | None) -> Any:
+        if torch.is_grad_enabled():
+            fail(
+                ArgumentError,
+                "A loss across ranks has no gradient of its gradient.",
+                got="create_graph=True",
+                expected="a first derivative",
+                hint="create_graph=False, or a loss of one process: engine=None",
+            )
+        return backward(ctx, *slopes)
+
+    return refusing
 
 
 def others(ranks: Ranks, values: Tensor, sizes: Sequence[int]) -> tuple[Tensor, Tensor]:
@@ -28,7 +49,7 @@ class _Others(torch.autograd.Function):
         return _joined(every[:rank], values), _joined(every[rank + 1 :], values)
 
     @staticmethod
-    @once_differentiable
+    @differentiated_once
     def backward(ctx: Any, before: Tensor, after: Tensor) -> tuple[None, None, Tensor]:
         sizes, rank = ctx.sizes, ctx.ranks.rank
         own = before.new_zeros(sizes[rank], *before.shape[1:])
@@ -72,7 +93,7 @@ class _Exchange(torch.autograd.Function):
         return taken.view(ranks.size, own, *values.shape[1:])
 
     @staticmethod
-    @once_differentiable
+    @differentiated_once
     def backward(ctx: Any, slopes: Tensor) -> tuple[None, None, Tensor]:
         ranks, sizes = ctx.ranks, ctx.sizes
         own = [sizes[ranks.rank]] * ranks.size
@@ -95,7 +116,7 @@ class _AveragedOver(torch.autograd.Function):
         return ranks.summed(value) / parts
 
     @staticmethod
-    @once_differentiable
+    @differentiated_once
     def backward(ctx: Any, slope: Tensor) -> tuple[None, None, Tensor]:  # noqa: ARG004 - as torch calls it
         return None, None, slope
 

@@ -17,7 +17,7 @@ from info_nce.engines.dense import Dense
 from info_nce.scores import ROWS, ScoreMatrix
 from info_nce.statistics import Statistic
 
-__all__ = ["Across", "Shards", "blocks", "gathered_totals", "on", "rows_of", "spread"]
+__all__ = ["Across", "Shards", "blocks", "gathered_totals", "moving", "on", "rows_of", "spread"]
 
 Reducer = Literal["mean", "sum"]
 
@@ -41,16 +41,10 @@ class Shards:
 class Across(Engine):
     """An engine that takes the batches of all ranks for one. Each rank passes its own rows, as many as it has.
 
-    Convention: a mean or a sum is that of all ranks' queries, and the same number on every rank. Its gradients are such
-    that a reducer that averages over ranks, as DDP and FSDP do, gives every parameter, the loss's own too, the gradient
-    that one process would have found; nobody multiplies by the number of ranks. With reduction "none", each rank gets
-    the losses of its own queries, and the gradients of what all ranks make of them add up.
-
-    Args:
-        local: computes what one rank has to compute.
-        process_group: whose batches are one; None is the default group. A group of the loss's own keeps its collectives
-            apart from those of DDP and FSDP.
-        reducer: "mean" if gradients are averaged over these ranks afterwards, "sum" if they are added up.
+    Convention: a mean or a sum is that of all ranks' queries, the same number on every rank; under a reducer that
+    averages over ranks (DDP, FSDP), every parameter's gradient, the temperature's too, equals one process's. Nobody
+    multiplies by the number of ranks. With reduction "none", each rank gets the losses of its own queries, and the
+    gradients of what all ranks make of them add up.
     """
 
     local: Engine = field(default_factory=Auto)
@@ -240,6 +234,11 @@ def gathered_totals(
     # of each key, every rank has what its own queries make of it
     shares = exchange(shards.ranks, torch.cat(columns), shards.columns[0])
     return rows, {name: merged_parts(s, shares[..., i]) for i, (name, s) in enumerate(statistics.items())}
+
+
+def moving(statistics: Statistics) -> Statistics:
+    """Those that a gradient comes from."""
+    return {name: statistic for name, statistic in statistics.items() if statistic.differentiable}
 
 
 def merged_parts(statistic: Statistic, parts: Tensor) -> Tensor:

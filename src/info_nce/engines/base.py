@@ -116,7 +116,7 @@ class Engine(Coded, ABC):
 
         Args:
             matrix: one of those that the lines run through.
-            statistics: of the lines.
+            statistics: of the lines, those that have a gradient.
             directions: of the lines.
             totals, slopes: by direction, {name: (N) or (M)}.
             wanted: names of operands of the matrix.

@@ -20,6 +20,16 @@ class Gathered(Across):
 
     Of columns, the ranks exchange totals, one number per key. Where the keys are the queries (NT-Xent, SupCon), the
     gradient is formed with the value and nothing is sent backward.
+
+    Convention: a mean or a sum is that of all ranks' queries, the same number on every rank; under a reducer that
+    averages over ranks (DDP, FSDP), every parameter's gradient, the temperature's too, equals one process's. Nobody
+    multiplies by the number of ranks.
+
+    Args:
+        local: computes what one rank has to compute.
+        process_group: whose batches are one; None is the default group. A group of the loss's own keeps its collectives
+            apart from those of DDP and FSDP.
+        reducer: "mean" if gradients are averaged over these ranks afterwards, "sum" if they are added up.
     """
 
     def _shared_loss(self, problem: Problem, shards: Shards) -> Tensor:

@@ -7,10 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from info_nce.distributed import Ranks, visits
-from info_nce.engines.across import Across, Shards, on, rows_of, spread
+from info_nce.distributed import Ranks, differentiated_once, visits
+from info_nce.engines.across import Across, Shards, moving, on, rows_of, spread
 from info_nce.engines.base import Engine, Statistics, Totals, merged
 from info_nce.scores import COLUMNS, ROWS, Operand, ScoreMatrix
 
@@ -22,6 +21,16 @@ class Ring(Across):
     """Passes keys on from rank to rank, with the totals of their columns and, backward, with their gradients.
 
     Memory grows with the rows of one rank. Where the keys are the queries (NT-Xent, SupCon), no gradient travels.
+
+    Convention: a mean or a sum is that of all ranks' queries, the same number on every rank; under a reducer that
+    averages over ranks (DDP, FSDP), every parameter's gradient, the temperature's too, equals one process's. Nobody
+    multiplies by the number of ranks.
+
+    Args:
+        local: computes what one rank has to compute.
+        process_group: whose batches are one; None is the default group. A group of the loss's own keeps its collectives
+            apart from those of DDP and FSDP.
+        reducer: "mean" if gradients are averaged over these ranks afterwards, "sum" if they are added up.
     """
 
     def _shared_totals(
@@ -100,7 +109,7 @@ class _Travelled(torch.autograd.Function):
         return tuple(flat)
 
     @staticmethod
-    @once_differentiable
+    @differentiated_once
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
         tensors, flat = ctx.saved_tensors[: ctx.count], ctx.saved_tensors[ctx.count :]
         journey: _Journey = ctx.journey.of(tensors)
@@ -151,22 +160,25 @@ def _gradients(
     def hand_on(to: int) -> None:
         away[:] = ranks.passed(away, [shards.columns[i][to] for i, _ in travelling]).wait()
 
-    own = list(zip(totals, slopes, strict=True))
-    lines = [torch.stack([*total.values(), *slope.values()], 1) for total, slope in own]
-    for stop in journey.stops(list(zip(lines, (shards.rows, *shards.columns), strict=False))):
+    statistics = moving(journey.statistics)
+    own = [tuple({name: of[name] for name in statistics} for of in side) for side in zip(totals, slopes, strict=True)]
+    # the lines that cross those of the other ranks: their columns, or, where keys are queries, their rows
+    mirrored = any(matrix.mirrored for matrix in journey.matrices)
+    crossing = list(zip(own, (shards.rows, *shards.columns), strict=False))[0 if mirrored else 1 :]
+    beside = [(torch.stack([*total.values(), *slope.values()], 1), sizes) for (total, slope), sizes in crossing]
+    for stop in journey.stops(beside):
         home = stop.origin == ranks.rank
         if not home:
             hand_on(stop.origin)
-        theirs = [_unstacked(journey.statistics, numbers) for numbers in stop.beside]
+        theirs = [_unstacked(statistics, numbers) for numbers in stop.beside]
         for i, block in stop.blocks.items():
-            mirrored = journey.matrices[i].mirrored and not home  # its columns are the rows of the other rank
-            directions = (ROWS, COLUMNS) if mirrored else journey.directions
-            sides = own if home else [own[0], theirs[0]] if mirrored else [own[0], *theirs[1:]]
-            names = wanted[i] & {"query"} if mirrored else wanted[i]
+            crossed = not home and (journey.matrices[i].mirrored or len(journey.directions) > 1)
+            sides = own if home else [own[0], theirs[0]] if crossed else own[:1]
+            names = wanted[i] & {"query"} if crossed and journey.matrices[i].mirrored else wanted[i]
             if not names or not all(block.shape):
                 continue
             totals_of, slopes_of = zip(*sides, strict=True)
-            pulled = journey.local.pulled(block, journey.statistics, directions, totals_of, slopes_of, names)
+            pulled = journey.local.pulled(block, statistics, (ROWS, COLUMNS)[: len(sides)], totals_of, slopes_of, names)
             for name, gradient in pulled.items():
                 sum_ = away[travelling.index((i, name))] if (i, name) in travelling else found[i][name]
                 sum_ += gradient

@@ -6,11 +6,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from info_nce.checks import ArgumentError, fail
-from info_nce.distributed import Ranks, others
-from info_nce.engines.across import Across, Shards, blocks, gathered_totals, rows_of, spread
+from info_nce.distributed import Ranks, differentiated_once, others
+from info_nce.engines.across import Across, Shards, blocks, gathered_totals, moving, rows_of, spread
 from info_nce.engines.base import Engine, Problem, Statistics, Totals, gradients
 from info_nce.scores import COLUMNS, ROWS, ScoreMatrix
 
@@ -23,6 +22,16 @@ class TwoSided(Across):
 
     Backward, no rank waits for another. It compares its queries with all keys and its keys with all queries: one matrix
     more than `Gathered` computes.
+
+    Convention: a mean or a sum is that of all ranks' queries, the same number on every rank; under a reducer that
+    averages over ranks (DDP, FSDP), every parameter's gradient, the temperature's too, equals one process's. Nobody
+    multiplies by the number of ranks.
+
+    Args:
+        local: computes what one rank has to compute.
+        process_group: whose batches are one; None is the default group. A group of the loss's own keeps its collectives
+            apart from those of DDP and FSDP.
+        reducer: "mean" if gradients are averaged over these ranks afterwards, "sum" if they are added up.
     """
 
     def _shared_loss(self, problem: Problem, shards: Shards) -> Tensor:
@@ -70,7 +79,7 @@ class _Formed(torch.autograd.Function):
         return value
 
     @staticmethod
-    @once_differentiable
+    @differentiated_once
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
         return None, None, *(None if g is None else g * slope for g in ctx.saved_tensors)
 
@@ -111,7 +120,10 @@ def _formed(local: Engine, problem: Problem, shards: Shards) -> tuple[Tensor, li
     if not any(wanted):
         return value, [None for of in operands for _ in of] + of_given
     with torch.no_grad():
-        near = [_Lines(*side) for side in zip(totals, slopes, strict=True)]
+        statistics = moving(statistics)
+        near = [
+            _Lines(*({name: of[name] for name in statistics} for of in s)) for s in zip(totals, slopes, strict=True)
+        ]
         far = [side.of_others(sizes, ranks) for side, sizes in zip(near, (shards.rows, *shards.columns), strict=False)]
         found = [
             _gradients(local, statistics, s, t, near, far, names)

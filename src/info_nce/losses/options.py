@@ -65,7 +65,8 @@ class Options:
         log_q: log of the probability with which each candidate was sampled, subtracted from its logit, the positive's
             included (Yi et al. 2019, RecSys, section 4).
         label_smoothing: share of the target that goes to all candidates evenly, in [0, 1).
-        engine: how the statistics are computed; `Auto()` chooses. The result does not depend on it.
+        engine: how the statistics are computed; `Auto()` chooses. The result does not depend on it, but for
+            `Gathered()`, `TwoSided()` and `Ring()`, which take the batches of all ranks for one.
     """
 
     similarity: Similarity = _COSINE
