@@ -2,8 +2,9 @@
 
 # W ranks, n rows on each, D features
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from torch import distributed as dist
 
 from info_nce import functional as f
 from info_nce.distributed import Ranks
-from info_nce.engines import Gathered, Ring, TwoSided
+from info_nce.engines import Gathered, Ring, TwoSided, across
+from tests.distributed.cases import CASES, batch
 from tests.distributed.spawn import run
 
 N, D = 6, 5
@@ -111,3 +113,41 @@ def twice_gathered(engine: Any, loss: str) -> tuple[dict[str, int], dict[str, in
 def test_a_gather_too_many_is_noticed() -> None:
     for forward, _ in run(2, twice_gathered, Gathered(), "info_nce"):
         assert sum(forward.values()) != on_paper("Gathered", "info_nce", 2)[0]
+
+
+def _note(asked: set[str], words: Mapping[Any, str], *args: Any) -> None:
+    """Take down what was asked for: by its name, which comes last, or whatever it was."""
+    word = words.get(None) or words.get(args[-1])
+    if word:
+        asked.add(word)
+
+
+def asked_for() -> dict[str, tuple[set[str], set[str]]]:
+    """By case, what the face declares that it needs of all ranks, and what it asks the ranks for."""
+    words = {"items": "items", "labels": "labels", "similarity of the pairs": "weights"}
+    found: dict[str, tuple[set[str], set[str]]] = {}
+    for case in CASES:
+        model = case.model(Gathered())
+        declared: Any = model.face.global_statistics
+        asked: set[str] = set()
+        with pytest.MonkeyPatch.context() as patch:
+            for name in ("total", "shared"):
+                patch.setattr(Ranks, name, _noting(getattr(Ranks, name), partial(_note, asked, words)))
+            for place, name, word in (
+                (Ranks, "same", "queue"),
+                (across, "others", "rows"),
+                (across, "exchange", "columns"),
+            ):
+                patch.setattr(place, name, _noting(getattr(place, name), partial(_note, asked, {None: word})))
+            model(batch(4, seed=dist.get_rank()))
+        found[case.name] = set(declared), asked
+    return found
+
+
+def test_every_face_declares_what_it_needs_of_all_ranks() -> None:
+    for found in run(2, asked_for):
+        for name, (declared, asked) in found.items():
+            # lists of a query's own need nobody; a temperature for each pair makes one direction of each of the two
+            options = {"rows"} if {"same", "paired"} & set(name.split()) else set()
+            options |= {"columns"} if name in {"symmetric per query", "symmetric log_q"} else set()
+            assert asked | options == declared | options, f"{name}: declares {declared}, asks for {asked}"

@@ -119,6 +119,8 @@ def wrapped(engines: Sequence[Engine], sizes: Sequence[int], wrap: Callable[[Tow
             value = around(shard(batch(sum(sizes)), sizes, dist.get_rank()))
             value.backward()
             found[f"{case.name}, {engine}"] = value.item(), *distances(value.detach(), whole_gradients(model), expected)
+            model.face.clamp_temperature()  # type: ignore[operator]  # a face's
+            assert "learnable" in repr(model) or not model.face.learnable
     return found
 
 

@@ -180,6 +180,7 @@ class DebiasedInfoNCE(Face):
     """
 
     source = "Chuang et al. 2020, arXiv:2007.00224, eq. 8"
+    global_statistics = ("rows", "items")
     _shown = ("positive_prior",)
 
     def __init__(
@@ -222,6 +223,7 @@ class HardNegativeInfoNCE(Face):
     """
 
     source = "Robinson et al. 2021, arXiv:2010.04592, section 4"
+    global_statistics = ("rows", "items")
     _shown = ("beta", "positive_prior", "top_k")
 
     def __init__(

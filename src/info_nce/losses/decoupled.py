@@ -119,7 +119,7 @@ def _weights(view1: Tensor, view2: Tensor, similarity: Similarity, sigma: float,
     every = slice(0, len(view1)), slice(0, 1)
     close = assemble(view1, view2[:, None], similarity, 1 / sigma).tile(*every).logits[:, 0]
     of_ranks = ranks.shared(log_sum_exp(close, 0)[None], "similarity of the pairs")
-    return 2 - ranks.total(len(close), "pairs") * torch.exp(close - log_sum_exp(of_ranks, 0))
+    return 2 - ranks.total(len(close), "pairs to be weighted") * torch.exp(close - log_sum_exp(of_ranks, 0))
 
 
 class DCL(Face):
@@ -133,6 +133,7 @@ class DCL(Face):
     """
 
     source = "Yeh et al. 2022, arXiv:2110.06848, eq. 6"
+    global_statistics = ("rows", "items")
 
     def forward(
         self, view1: Float[Tensor, "n d"], view2: Float[Tensor, "n d"], **tensors: Unpack[Tensors]
@@ -153,6 +154,7 @@ class DCLW(Face):
     """
 
     source = "Yeh et al. 2022, arXiv:2110.06848, eq. 7"
+    global_statistics = ("rows", "items", "weights")
     _shown = ("sigma",)
 
     def __init__(

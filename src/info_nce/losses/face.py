@@ -14,7 +14,7 @@ from info_nce.losses.options import Options, Settings, Shared, Tensors
 from info_nce.precision import compute_dtype
 from info_nce.temperature import logit_scale
 
-__all__ = ["Face"]
+__all__ = ["Face", "describe"]
 
 
 _SETTINGS, _TENSORS = frozenset(Settings.__annotations__), frozenset(Tensors.__annotations__)
@@ -36,6 +36,9 @@ class Face(nn.Module):
     defaults: ClassVar[Settings] = {}
     """Settings that this loss has another default for."""
     minimum_temperature = 0.01
+    global_statistics: ClassVar[tuple[str, ...]] = ("rows",)
+    """What an engine across ranks works out over all of them: totals of "rows" or "columns", and what else the loss
+    needs: how many "items" there are, the "labels", the "weights" of all pairs, the same "queue" everywhere."""
 
     def __init__(
         self,
@@ -77,7 +80,10 @@ class Face(nn.Module):
     def temperature(self) -> float | Float[Tensor, "..."]:
         """The temperature now: a tensor with a gradient while it is learned."""
         if self.learnable:
-            return torch.exp(-self.log_scale.to(compute_dtype(self.log_scale.dtype))).squeeze(0)
+            scale: Tensor = self.log_scale
+            if is_sharded(scale):  # outside of the forward pass of FSDP
+                scale = scale.full_tensor()  # type: ignore[attr-defined]  # a DTensor has it
+            return torch.exp(-scale.to(compute_dtype(scale.dtype))).squeeze(0)
         return self.given_temperature
 
     @temperature.setter
@@ -129,8 +135,9 @@ class Face(nn.Module):
 
     def extra_repr(self) -> str:
         """Every setting, for `print`."""
-        temperature = self.temperature
-        shown = _describe(temperature) if isinstance(temperature, Tensor) else f"{temperature:.4g}"
+        # whoever prints may be one rank alone
+        temperature = self.log_scale if self.learnable and is_sharded(self.log_scale) else self.temperature
+        shown = describe(temperature) if isinstance(temperature, Tensor) else f"{temperature:.4g}"
         settings = {
             "temperature": shown + (", learnable" if self.learnable else ""),
             "reduction": self.reduction,
@@ -153,5 +160,13 @@ def _log_scale(temperature: float | Tensor) -> float:
     return -math.log(float(temperature))
 
 
-def _describe(temperature: Tensor) -> str:
-    return f"{temperature.item():.4g}" if temperature.numel() == 1 else f"tensor{tuple(temperature.shape)}"
+def is_sharded(parameter: Tensor) -> bool:
+    """Whether a rank holds a part of it, as under FSDP."""
+    return hasattr(parameter, "full_tensor")
+
+
+def describe(parameter: Tensor) -> str:
+    """What it is, as far as this process alone can say."""
+    if is_sharded(parameter):
+        return "sharded"
+    return f"{parameter.item():.4g}" if parameter.numel() == 1 else f"tensor{tuple(parameter.shape)}"

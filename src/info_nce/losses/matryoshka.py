@@ -118,6 +118,12 @@ class Matryoshka(nn.Module):
             )
         return value[..., :width]
 
+    @property
+    def global_statistics(self) -> tuple[str, ...]:
+        """Those of the wrapped loss."""
+        found: tuple[str, ...] = getattr(self.loss, "global_statistics", ())
+        return found
+
     def clamp_temperature(self) -> None:
         """Clamp the wrapped loss's temperature, where it learns one."""
         clamp = getattr(self.loss, "clamp_temperature", None)

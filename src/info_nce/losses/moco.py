@@ -99,6 +99,7 @@ class MoCo(Face):
     """
 
     source = "He et al. 2020, arXiv:1911.05722, eq. 1"
+    global_statistics = ("queue",)
 
     def __init__(
         self,

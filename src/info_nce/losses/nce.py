@@ -2,6 +2,7 @@
 
 import math
 from contextlib import nullcontext
+from typing import ClassVar
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -132,6 +133,7 @@ class NCE(nn.Module):
     """
 
     source = "Gutmann and Hyvarinen 2010, AISTATS, eq. 3"
+    global_statistics: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, reduction: Reduction = "mean", *, engine: Engine | None = None) -> None:
         super().__init__()

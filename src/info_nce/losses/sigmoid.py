@@ -10,7 +10,7 @@ from typing_extensions import Unpack
 from info_nce.checks import ArgumentError, check_number, fail
 from info_nce.contrast import Reduction
 from info_nce.losses.compose import check_pairs, guide_pairs, loss_of, pair_matrix, scale_of
-from info_nce.losses.face import Face
+from info_nce.losses.face import Face, describe
 from info_nce.losses.options import Options, Settings, Shared, Tensors, loss_function
 from info_nce.objectives import Sigmoid
 
@@ -116,4 +116,4 @@ class SigLIP(Face):
 
     def extra_repr(self) -> str:
         """Every setting, for `print`."""
-        return f"bias={torch.as_tensor(self.bias).item():.4g}, {super().extra_repr()}"
+        return f"bias={describe(torch.as_tensor(self.bias))}, {super().extra_repr()}"

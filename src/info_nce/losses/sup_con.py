@@ -108,6 +108,7 @@ class SupCon(Face):
     """
 
     source = "Khosla et al. 2020, arXiv:2004.11362, eq. 2 (outside) and 3 (inside)"
+    global_statistics = ("rows", "labels")
     _shown = ("inside",)
     queries_without_positive: Tensor | None = None
 

@@ -86,6 +86,7 @@ class SymmetricInfoNCE(Face):
     """
 
     source = "Radford et al. 2021, arXiv:2103.00020, figure 3"
+    global_statistics = ("rows", "columns")
 
     def __init__(
         self,

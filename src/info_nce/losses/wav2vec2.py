@@ -238,6 +238,7 @@ class Wav2Vec2Contrastive(Face):
     """
 
     source = "Baevski et al. 2020, arXiv:2006.11477, eq. 3"
+    global_statistics = ()
     _shown = ("distractors",)
 
     def __init__(
