@@ -181,6 +181,12 @@ def other_cases() -> Iterator[Case]:
 
     yield Case("unpaired", face, unpaired)
     yield Case("unpaired kept", kept, unpaired)
+    # as many negatives as it happens, on some ranks none
+    yield Case(
+        "unpaired some",
+        face,
+        lambda t, face, r: face(t.left(r["x"]), t.right(r["y"]), t.right(r["free"][r["free_ids"] == 3])),
+    )
     yield Case(
         "unpaired kept ids",
         kept,

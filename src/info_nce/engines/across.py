@@ -17,7 +17,7 @@ from info_nce.engines.dense import Dense
 from info_nce.scores import ROWS, ScoreMatrix
 from info_nce.statistics import Statistic
 
-__all__ = ["Across", "Shards", "blocks", "gathered_totals", "moving", "on", "rows_of", "spread"]
+__all__ = ["Across", "Shards", "blocks", "gathered_totals", "moving", "on", "parted", "rows_of", "spread"]
 
 Reducer = Literal["mean", "sum"]
 
@@ -210,8 +210,21 @@ def _described(matrix: ScoreMatrix) -> str:
 
 def rows_of(local: Engine, parts: Sequence[ScoreMatrix], statistics: Statistics) -> Totals:
     """The totals of the same queries over several matrices, of which some may hold nothing."""
+    full, empty = parted(parts)
+    found = on(local, *full).totals(full, statistics)
+    if empty is None:
+        return found
+    return {name: total + empty if statistics[name].differentiable else total for name, total in found.items()}
+
+
+def parted(parts: Sequence[ScoreMatrix]) -> tuple[list[ScoreMatrix], Tensor | None]:
+    """The blocks that hold something, and a 0 that depends on those that do not, if any has a gradient.
+
+    Where no other rank has a key, nothing else depends on what was gathered; and yet its way back waits for all ranks.
+    """
     full = [part for part in parts if part.shape[1]] or list(parts[:1])
-    return on(local, *full).totals(full, statistics)
+    gathered = [column for part in parts if not part.shape[1] for column in part.columns if column.requires_grad]
+    return full, torch.stack([column.sum() for column in gathered]).sum() if gathered else None
 
 
 def gathered_totals(

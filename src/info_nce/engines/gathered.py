@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from info_nce.engines.across import Across, Shards, blocks, gathered_totals, on
+from info_nce.engines.across import Across, Shards, blocks, gathered_totals, on, parted
 from info_nce.engines.base import Problem, Statistics, Totals
 from info_nce.engines.two_sided import without_way_back
 from info_nce.scores import ScoreMatrix
@@ -40,8 +40,9 @@ class Gathered(Across):
             return super()._shared_loss(problem, shards)
         # all candidates of a row are here: the local engine may form the gradient with the value
         parts = [p for m, sizes in zip(matrices, shards.columns, strict=True) for p in blocks(m, sizes, shards.ranks)]
-        parts = [part for part in parts if part.shape[1]] or parts[:1]
-        return on(self.local, *parts).loss(replace(problem, matrices=parts))
+        full, empty = parted(parts)
+        loss = on(self.local, *full).loss(replace(problem, matrices=full))
+        return loss if empty is None else loss + empty
 
     def _shared_totals(
         self, matrices: Sequence[ScoreMatrix], statistics: Statistics, directions: tuple[int, ...], shards: Shards
