@@ -89,6 +89,13 @@ def _pair(**names: str) -> Callable[[Towers, Any, Rows], Tensor]:
     )
 
 
+def _with_itself(towers: Towers, face: Any, rows: Rows) -> Tensor:
+    """One tensor on both sides, so that the matrix is its own mirror."""
+    both = towers.left(rows["x"])
+    loss: Tensor = face(both, both, ids=rows["ids"])
+    return loss
+
+
 def _guided(towers: Towers, face: Any, rows: Rows) -> Tensor:
     return _with(towers, face, rows, guide=(rows["guide_x"], rows["guide_y"]))
 
@@ -133,6 +140,18 @@ def pair_cases() -> Iterator[Case]:
         yield Case(f"{name} own", lambda face=face, **s: face(similarity=AbsoluteDifference(), **s), _pair(), own)
     for name, kind in (("info_nce", f.InfoNCE), ("symmetric", f.SymmetricInfoNCE), ("nt_xent", f.NTXent)):
         yield Case(f"{name} per query", lambda kind=kind, **s: kind(**s), _each_temperature)
+    for name, face in faces.items():
+        for option in ({}, {"margin": -0.1}):
+            yield Case(
+                f"{name} with itself {option}",
+                lambda face=face, option=option, **s: face(**option, **s),
+                _with_itself,
+            )
+    yield Case(
+        "siglip with itself",
+        lambda **s: f.SigLIP(0.3, -2.0, **s),
+        _with_itself,
+    )
     for name, kind in (("symmetric", f.SymmetricInfoNCE), ("info_nce", f.InfoNCE)):
         yield Case(f"{name} sharp", lambda kind=kind, **s: kind(0.01, learnable=True, **s), _pair())
     yield Case(
@@ -185,7 +204,7 @@ def other_cases() -> Iterator[Case]:
     yield Case(
         "unpaired some",
         face,
-        lambda t, face, r: face(t.left(r["x"]), t.right(r["y"]), t.right(r["free"][r["free_ids"] == 3])),
+        lambda t, face, r: face(t.left(r["x"]), t.right(r["y"]), t.right(r["free"][r["free_ids"] < 2])),
     )
     yield Case(
         "unpaired kept ids",

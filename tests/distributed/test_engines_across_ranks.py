@@ -6,7 +6,7 @@ import pytest
 
 from info_nce.engines import Engine, Gathered, Ring, Tiled, TwoSided
 from tests.distributed.spawn import run
-from tests.distributed.work import Findings, added_up, every_case, in_halves, with_ddp, with_fsdp
+from tests.distributed.work import Findings, added_up, dealt_at_random, every_case, in_halves, with_ddp, with_fsdp
 
 ENGINES: list[Engine] = [Gathered(), TwoSided(), Ring()]
 IN_TILES: list[Engine] = [Gathered(Tiled(2, 2)), TwoSided(Tiled(2, 3)), Ring(Tiled(3, 2))]
@@ -31,6 +31,12 @@ def test_every_face_equals_one_process(sizes: Sequence[int]) -> None:
 @pytest.mark.parametrize("sizes", [[5, 3], [0, 4]], ids=str)
 def test_every_face_equals_one_process_in_tiles(sizes: Sequence[int]) -> None:
     assert_equal(run(len(sizes), every_case, IN_TILES, sizes))
+
+
+def test_however_the_rows_are_dealt() -> None:
+    of_ranks = run(4, dealt_at_random, ENGINES, 8)
+    assert len(of_ranks[0]) == 8 * 3 * 9
+    assert_equal(of_ranks)
 
 
 @pytest.mark.parametrize("sizes", [[5, 3], [4, 0, 3]], ids=str)

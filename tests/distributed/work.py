@@ -94,9 +94,33 @@ FEW = [
     case
     for case in CASES
     if case.name
-    in {"info_nce", "symmetric", "symmetric ids positive", "nt_xent", "siglip", "sup_con", "dclw", "unpaired"}
+    in {
+        "info_nce",
+        "symmetric",
+        "symmetric ids positive",
+        "nt_xent",
+        "siglip",
+        "sup_con",
+        "dclw",
+        "unpaired",
+        "unpaired some",
+    }
 ]
 """Of each kind one: a row, both directions, a mirrored matrix, a bias, labels, weights of all pairs, own negatives."""
+
+
+def dealt_at_random(engines: Sequence[Engine], times: int) -> Findings:
+    """Any number of rows on any rank, many times over."""
+    generator = torch.Generator().manual_seed(4)
+    found = {}
+    for _ in range(times):
+        sizes = torch.randint(0, 4, (dist.get_world_size(),), generator=generator).tolist()
+        sizes[0] += 2  # so that no batch is empty, or without a negative
+        for case in FEW:
+            expected = alone(case, batch(sum(sizes)))
+            for engine in engines:
+                found[f"{case.name}, {sizes}, {engine}"] = compared(engine, sizes, case, expected)
+    return found
 
 
 def added_up(engines: Sequence[Engine], sizes: Sequence[int]) -> Findings:

@@ -45,8 +45,8 @@ class _Others(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, ranks: Ranks, sizes: list[int], values: Tensor) -> tuple[Tensor, Tensor]:
         ctx.ranks, ctx.sizes, ctx.dtype = ranks, sizes, values.dtype
-        every, rank = ranks.gathered(values, sizes), ranks.rank
-        return _joined(every[:rank], values), _joined(every[rank + 1 :], values)
+        every, rank, even = ranks.gathered(values, sizes), ranks.rank, len(set(sizes)) == 1
+        return _joined(every[:rank], values, even=even), _joined(every[rank + 1 :], values, even=even)
 
     @staticmethod
     @differentiated_once
@@ -57,14 +57,14 @@ class _Others(torch.autograd.Function):
         return None, None, ctx.ranks.scattered(parts).to(ctx.dtype)
 
 
-def _joined(parts: Sequence[Tensor], like: Tensor) -> Tensor:
-    """One tensor after the other."""
+def _joined(parts: Sequence[Tensor], like: Tensor, *, even: bool) -> Tensor:
+    """One tensor after the other; of even parts, that is how they were gathered."""
     if not parts:
         return like.new_empty(0, *like.shape[1:])
+    if not even:
+        return torch.cat(list(parts))
     first = parts[0]
-    if all(len(part) == len(first) for part in parts):  # then they lie so already
-        return first.as_strided((len(parts) * len(first), *first.shape[1:]), first.stride())
-    return torch.cat(list(parts))
+    return first.as_strided((len(parts) * len(first), *first.shape[1:]), first.stride())
 
 
 def exchange(ranks: Ranks, values: Tensor, sizes: Sequence[int]) -> Tensor:

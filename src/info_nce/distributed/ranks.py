@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -17,6 +18,7 @@ __all__ = ["ALONE", "Group", "Passing", "Ranks", "ranks_of"]
 Group: TypeAlias = "dist.ProcessGroup"
 """In words, since not every torch has it."""
 
+_WHAT: ContextVar[str] = ContextVar("what is computed", default="")
 _NUMBERS = 16
 """So many sizes fit in what ranks tell each other before they compute."""
 
@@ -53,7 +55,8 @@ class Ranks:
             return [list(numbers)]
         if len(numbers) > _NUMBERS:
             raise NotImplementedError  # asked by engines, which have one for each matrix
-        message = f"{type(error).__name__}: {error}" if error else text
+        what = _WHAT.get()
+        message = f"{type(error).__name__}: {error}" if error else f"{what}: {text}" if what else text
         said = message.encode()
         digest = int.from_bytes(hashlib.blake2b(said, digest_size=7).digest(), "big")
         head = [int(error is not None), digest, len(said), *numbers, *[0] * (_NUMBERS - len(numbers))]
@@ -74,8 +77,13 @@ class Ranks:
         return [bytes(text.tolist()).decode() for text in self.gathered(mine, lengths)]
 
     @contextmanager
-    def together(self) -> Iterator[None]:
-        """An error of an argument in here is told to the other ranks, which wait for this one."""
+    def together(self, what: str = "") -> Iterator[None]:
+        """An error of an argument in here is told to the other ranks, which wait for this one.
+
+        Args:
+            what: is computed in here: must be the same on every rank, as whatever is agreed on must.
+        """
+        token = _WHAT.set(what)
         try:
             yield
         except RanksDisagreeError:
@@ -83,6 +91,8 @@ class Ranks:
         except (ArgumentError, DTypeError, TypeError) as error:
             self.agree("", error=error)
             raise
+        finally:
+            _WHAT.reset(token)
 
     def total(self, number: int, of: str) -> int:
         """The sum of a number over all ranks."""
@@ -98,8 +108,9 @@ class Ranks:
         """Refuse values that are not the same on every rank; their order does not matter."""
         if self.size > 1:
             whole = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[values.element_size()]
-            check = int(values.detach().contiguous().view(whole).sum(dtype=torch.int64))
-            self.agree(f"{of}: {tuple(values.shape)} of {values.dtype}, with check sum {check:x}")
+            sums = values.detach().contiguous().view(whole).sum(0, dtype=torch.int64).tolist()
+            digest = hashlib.blake2b(str(sums).encode(), digest_size=7).hexdigest()
+            self.agree(f"{of}: {tuple(values.shape)} of {values.dtype}, with check sum {digest}")
 
     def shared(self, values: Tensor, of: str) -> Tensor:
         """The values (n, ...) of all ranks, one after the other, without gradient."""

@@ -9,7 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from info_nce.checks import ArgumentError, ShapeError, check_choice, fail
+from info_nce.checks import ArgumentError, DTypeError, ShapeError, check_choice, fail
+from info_nce.coded import encode
 from info_nce.distributed import Group, Ranks, averaged_over, exchange, others, ranks_of
 from info_nce.engines.auto import Auto
 from info_nce.engines.base import Engine, Problem, Statistics, Totals, merged
@@ -72,9 +73,9 @@ class Across(Engine):
         """The processes whose batches it takes for one."""
         return ranks_of(self.process_group)
 
-    def together(self) -> AbstractContextManager[None]:
-        """Tell the other ranks of an error in here."""
-        return self.ranks.together()
+    def together(self, what: str = "") -> AbstractContextManager[None]:
+        """Tell the other ranks of an error in here, and make sure that all of them compute the same."""
+        return self.ranks.together(what)
 
     def tiles(self, matrix: ScoreMatrix) -> Iterator[tuple[slice, slice]]:
         """Those of the local engine."""
@@ -85,8 +86,11 @@ class Across(Engine):
         """The loss of all ranks' queries."""
         if self.ranks.size == 1:
             return self.local.loss(problem)
-        kind = f"{problem.reduction} along {len(problem.directions)} direction(s)"
-        shards = self._agreed(problem.matrices, problem.statistics, kind)
+        matrices = [_settled(matrix) for matrix in problem.matrices]
+        # where the keys are the queries, both directions are one
+        problem = replace(problem, matrices=matrices, symmetric=problem.symmetric and not matrices[0].mirrored)
+        kind = f"{problem.reduction} along {len(problem.directions)} direction(s) of {_spelled(problem)}"
+        shards = self._agreed(matrices, problem.statistics, kind)
         parts = shards.ranks.size if self.reducer == "mean" else 1
 
         def divisor(count: Tensor) -> Tensor:
@@ -104,8 +108,10 @@ class Across(Engine):
         """The statistics of this rank's lines over all ranks' cells."""
         if self.ranks.size == 1:
             return self.local.totals_along(matrices, statistics, directions)
-        shards = self._agreed(matrices, statistics, f"totals along {len(directions)} direction(s)")
-        return self._shared_totals(matrices, statistics, directions, shards)
+        matrices = [_settled(matrix) for matrix in matrices]
+        once = (ROWS,) if matrices[0].mirrored else directions
+        shards = self._agreed(matrices, statistics, f"totals along {len(once)} direction(s)")
+        return self._shared_totals(matrices, statistics, once, shards) * (len(directions) // len(once))
 
     @abstractmethod
     def _shared_totals(
@@ -156,7 +162,7 @@ class Across(Engine):
         """Make sure that all ranks compute the same of matrices that fit together."""
         ranks = self.ranks
         by = f"{type(self).__name__}(reducer={self.reducer!r})"
-        text = "; ".join([kind, by, *(_described(matrix) for matrix in matrices), str(dict(statistics))])
+        text = "; ".join([by, *(_described(matrix) for matrix in matrices), kind, str(dict(statistics))])
         shared = [spread(matrix) for matrix in matrices]
         sizes = [len(matrices[0].query)] + [m.shape[1] if s else 0 for m, s in zip(matrices, shared, strict=True)]
         heads = ranks.agree(text, sizes)
@@ -192,6 +198,20 @@ def blocks(matrix: ScoreMatrix, sizes: Sequence[int], ranks: Ranks) -> list[Scor
     gathered = {id(column): others(ranks, column, sizes) for column in matrix.columns}
     before, after = (matrix.elsewhere(iter([gathered[id(c)][side] for c in matrix.columns])) for side in (0, 1))
     return [before, matrix, after]
+
+
+def _settled(matrix: ScoreMatrix) -> ScoreMatrix:
+    """An offset belongs to a key, so that with one the keys are more than the queries again."""
+    return matrix if matrix.offset is None else replace(matrix, mirrored=False)
+
+
+def _spelled(problem: Problem) -> str:
+    """The formula with its numbers."""
+    try:
+        spelled = encode(problem.formula)
+    except DTypeError:  # a user's own objective, which holds something that has no spelling
+        return type(problem.formula).__name__
+    return f"{spelled.text} {spelled.whole} {spelled.real}"
 
 
 def _described(matrix: ScoreMatrix) -> str:

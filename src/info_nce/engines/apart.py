@@ -66,6 +66,8 @@ class _Side:
 
     def _products(self, statistic: Sum) -> Tensor | None:
         key, query = self.key, self.query
+        if statistic.over == "positives" and isinstance(self.positives, Nowhere):
+            return query.new_zeros(len(query))
         if self.offset is not None:
             key = torch.cat([key, self.offset[:, None]], 1)
             query = torch.cat([query, torch.ones_like(query[:, :1])], 1)

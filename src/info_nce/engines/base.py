@@ -162,8 +162,8 @@ class Engine(Coded, ABC):
         """The processes whose batches it takes for one; this process alone, whatever process group is up."""
         return ALONE
 
-    def together(self) -> AbstractContextManager[None]:
-        """Within, an error of an argument is told to the other ranks, if there are any."""
+    def together(self, what: str = "") -> AbstractContextManager[None]:  # noqa: ARG002 - for those across ranks
+        """Within, an error of an argument is told to the other ranks, and what is computed is compared with theirs."""
         return nullcontext()
 
     def __repr__(self) -> str:

@@ -20,8 +20,8 @@ __all__ = ["TwoSided", "without_way_back"]
 class TwoSided(Across):
     """Gathers queries and keys of all ranks, so that each forms the whole gradient of its own rows with the value.
 
-    Backward, no rank waits for another. It compares its queries with all keys and its keys with all queries: one matrix
-    more than `Gathered` computes.
+    Backward, no rank waits for another. It compares its queries with all keys and its keys with all queries: two matrix
+    products more than `Gathered` needs.
 
     Convention: a mean or a sum is that of all ranks' queries, the same number on every rank; under a reducer that
     averages over ranks (DDP, FSDP), every parameter's gradient, the temperature's too, equals one process's. Nobody

@@ -69,7 +69,7 @@ def nce(
     Source:
         Gutmann and Hyvarinen 2010, "Noise-contrastive estimation", AISTATS, eq. 3 (nu = 1); 2012, JMLR 13, eq. 8.
     """
-    with engine.together() if isinstance(engine, Engine) else nullcontext():
+    with engine.together(f"nce(reduction={reduction!r})") if isinstance(engine, Engine) else nullcontext():
         return _nce(data_scores, noise_scores, data_log_density, noise_log_density, num_noise, reduction, engine)
 
 

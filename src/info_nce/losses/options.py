@@ -147,7 +147,8 @@ def loss_function(**defaults: object) -> Callable[[Callable[P, R]], Callable[P, 
         @functools.wraps(function)
         def full_precision(*args: P.args, **kwargs: P.kwargs) -> R:
             engine = kwargs.get("engine")
-            with engine.together() if isinstance(engine, Engine) else nullcontext():
+            across = engine if isinstance(engine, Engine) and engine.ranks.size > 1 else None
+            with across.together(said(args, kwargs)) if across else nullcontext():
                 unknown = next((name for name in kwargs if name not in names), None)
                 if unknown is not None:
                     raise TypeError(f"{function.__name__}() got an unexpected keyword argument {unknown!r}")
@@ -156,7 +157,14 @@ def loss_function(**defaults: object) -> Callable[[Callable[P, R]], Callable[P, 
                 with without_autocast("cpu" if first is None else first.device.type):
                     return function(*args, **kwargs)
 
+        def said(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+            """The call with its settings: what ranks must have in common."""
+            given = {**dict(zip(positional, args, strict=False)), **kwargs}
+            plain = {n: v for n, v in given.items() if v is None or isinstance(v, (bool, int, float, str))}
+            return f"{function.__name__}({', '.join(f'{name}={value!r}' for name, value in sorted(plain.items()))})"
+
         signature = inspect.signature(function)
+        positional = [p.name for p in signature.parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
         own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
         shown = signature.replace(parameters=own + [_parameter(f, defaults) for f in dataclasses.fields(Options)])
         full_precision.__signature__ = shown  # type: ignore[attr-defined]  # `inspect.signature` looks for it
