@@ -20,6 +20,7 @@ import torch
 from torch.testing import assert_close
 
 import info_nce
+from benchmarks.ranks_on_paper import table
 from info_nce import checks, errors, functional
 from info_nce.assemble import assemble
 from info_nce.contrast import contrast
@@ -30,7 +31,7 @@ from info_nce.statistics import Count, LogSumExp, Sum
 
 ROOT = Path(__file__).parents[1]
 SOURCE = Path(info_nce.__file__).parent
-PAGES = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md")
+PAGES = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/many-ranks.md")
 
 
 def page(name: str) -> str:
@@ -95,6 +96,24 @@ def test_the_ten_lines_of_the_readme_run() -> None:
     assert names["query"].grad is not None
 
 
+def test_the_first_lines_of_many_ranks_run_on_one_process_too() -> None:
+    names: dict[str, Any] = {"__name__": __name__}
+    exec(compile(code_blocks(page("docs/many-ranks.md"))[0], "docs/many-ranks.md", "exec"), names)  # noqa: S102 - our own page
+    assert all(parameter.grad is not None for parameter in names["model"].parameters())
+    assert names["loss"].item() > 0
+
+
+def test_the_costs_of_many_ranks_are_those_that_the_script_prints() -> None:
+    assert table() in page("docs/many-ranks.md")
+    assert table("InfoNCE") not in page("docs/many-ranks.md")
+
+
+def test_many_ranks_knows_every_loss() -> None:
+    section = page("docs/many-ranks.md").partition("## What is global in which loss")[2]
+    losses = {name for name, kind in vars(info_nce).items() if hasattr(kind, "source")}
+    assert {name for name in losses if f"`{name}" not in section} == set()
+
+
 def test_the_objective_that_the_architecture_calls_complete_is_complete() -> None:
     names: dict[str, Any] = {
         "__name__": __name__,
@@ -121,7 +140,8 @@ def links(text: str) -> list[str]:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_every_link_leads_somewhere(name: str) -> None:
-    assert [target for target in links(page(name)) if not (ROOT / target).exists()] == []
+    folder = (ROOT / name).parent
+    assert [target for target in links(page(name)) if not (folder / target).exists()] == []
 
 
 def test_links_and_pictures_are_found_and_the_web_is_left_alone() -> None:
