@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import info_nce
 from benchmarks.ranks_on_paper import Engine, Face, cost
+from info_nce.distributed import Ranks
 from info_nce.engines import Gathered, Ring, Tiled, TwoSided
 from tests.distributed.spawn import run
 
@@ -87,6 +88,18 @@ def test_bytes_and_products_are_those_on_paper(world_size: int) -> None:
             products = (forward + backward) / (2 * rows * rows * world_size * D)
             # tiles on the diagonal of a mirrored matrix are whole, and some sums are thin products
             assert on_paper.products <= products <= on_paper.products + 0.05, (face, engine, products)
+
+
+def gathered_twice() -> list[Counted]:
+    gather = Ranks.gathered
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Ranks, "gathered", lambda *args: (gather(*args), gather(*args))[0])
+        return counted([("InfoNCE", "Gathered")])
+
+
+def test_a_gather_too_many_is_noticed() -> None:
+    for ((there, *_),) in run(2, gathered_twice):
+        assert there != cost("InfoNCE", "Gathered", 2, N, D).forward
 
 
 def test_another_engines_costs_are_noticed() -> None:
