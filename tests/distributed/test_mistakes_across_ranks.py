@@ -10,6 +10,7 @@ from torch import Tensor
 
 from info_nce.distributed import ALONE, Ranks, others
 from info_nce.engines import Engine, Gathered, Ring, TwoSided, across, two_sided
+from info_nce.engines.base import Lines
 from info_nce.losses import decoupled
 from info_nce.pairing import Cells, Nowhere, Partner, SameItem, SameTag
 from info_nce.scores import ScoreMatrix
@@ -117,13 +118,12 @@ def every_queue(patch: Patch) -> None:
 
 def deaf(patch: Patch) -> None:
     """What other ranks' losses change by is taken for 0."""
-    lines: Any = two_sided._Lines
-    of_others = lines.of_others
+    of_others: Any = two_sided._of_others
 
-    def changed(of: Any, *args: Any) -> list[Any]:
-        return [lines(f.totals, {n: s * 0 for n, s in f.slopes.items()}) for f in of_others(of, *args)]
+    def changed(*args: Any) -> list[Lines]:
+        return [Lines(of.totals, {n: s * 0 for n, s in of.slopes.items()}) for of in of_others(*args)]
 
-    patch.setattr(lines, "of_others", changed)
+    patch.setattr(two_sided, "_of_others", changed)
 
 
 def kept_gradients(patch: Patch) -> None:

@@ -1,7 +1,7 @@
 """What engines across ranks do alike: agree, hand the keys of all ranks to an engine of one, reduce together."""
 
 from abc import abstractmethod
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -13,7 +13,7 @@ from info_nce.checks import ArgumentError, DTypeError, ShapeError, check_choice,
 from info_nce.coded import encode
 from info_nce.distributed import Group, Ranks, averaged_over, exchange, others, ranks_of
 from info_nce.engines.auto import Auto
-from info_nce.engines.base import Engine, Problem, Statistics, Totals, merged
+from info_nce.engines.base import Engine, Lines, Problem, Statistics, Totals, merged
 from info_nce.engines.dense import Dense
 from info_nce.scores import ROWS, ScoreMatrix
 from info_nce.statistics import Statistic
@@ -64,6 +64,11 @@ class Across(Engine):
                 hint=f"{type(self).__name__}(Tiled())",
             )
 
+    def __repr__(self) -> str:
+        """The settings; a process group has nothing to show but an address, which differs between ranks."""
+        group = "" if self.process_group is None else ", process_group=..."
+        return f"{type(self).__name__}(local={self.local!r}, reducer={self.reducer!r}{group})"
+
     def __deepcopy__(self, memo: dict[int, object]) -> "Across":
         """Itself: nothing can change it, and a process group cannot be copied."""
         return self
@@ -81,7 +86,7 @@ class Across(Engine):
         """Those of the local engine."""
         return self.local.tiles(matrix)
 
-    @torch.compiler.disable(reason="collectives stay outside of a compiled graph")  # type: ignore[no-untyped-call, untyped-decorator]  # torch leaves it untyped
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # torch leaves it untyped; collectives stay outside of a graph
     def loss(self, problem: Problem) -> Tensor:
         """The loss of all ranks' queries."""
         if self.ranks.size == 1:
@@ -101,7 +106,7 @@ class Across(Engine):
             return value
         return averaged_over(shards.ranks, value if problem.reduction == "mean" else value * parts, parts)
 
-    @torch.compiler.disable(reason="collectives stay outside of a compiled graph")  # type: ignore[no-untyped-call, untyped-decorator]  # torch leaves it untyped
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # torch leaves it untyped; collectives stay outside of a graph
     def totals_along(
         self, matrices: Sequence[ScoreMatrix], statistics: Statistics, directions: tuple[int, ...]
     ) -> tuple[Totals, ...]:
@@ -125,16 +130,10 @@ class Across(Engine):
         return problem.reduced(totals)
 
     def pulled(
-        self,
-        matrix: ScoreMatrix,
-        statistics: Statistics,
-        directions: tuple[int, ...],
-        totals: Sequence[Totals],
-        slopes: Sequence[Totals],
-        wanted: Collection[str],
+        self, matrix: ScoreMatrix, statistics: Statistics, lines: Mapping[int, Lines], wanted: Collection[str]
     ) -> Totals:
         """Those of the local engine: of this rank's matrix."""
-        return self.local.pulled(matrix, statistics, directions, totals, slopes, wanted)
+        return self.local.pulled(matrix, statistics, lines, wanted)
 
     def hardest_lists(self, matrix: ScoreMatrix, count: int) -> ScoreMatrix:
         """The hardest negatives of all ranks, for those engines that can."""

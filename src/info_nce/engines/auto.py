@@ -1,12 +1,12 @@
 """Choose an engine from the size of the problem, and be able to say why."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from info_nce.engines.base import Engine, Problem, Statistics, Totals
+from info_nce.engines.base import Engine, Lines, Problem, Statistics, Totals
 from info_nce.engines.dense import Dense
 from info_nce.engines.tiled import Tiled, check_memory
 from info_nce.precision import compute_dtype
@@ -71,16 +71,10 @@ class Auto(Engine):
         return self._chosen(problem.matrices).loss(problem)
 
     def pulled(
-        self,
-        matrix: ScoreMatrix,
-        statistics: Statistics,
-        directions: tuple[int, ...],
-        totals: Sequence[Totals],
-        slopes: Sequence[Totals],
-        wanted: Collection[str],
+        self, matrix: ScoreMatrix, statistics: Statistics, lines: Mapping[int, Lines], wanted: Collection[str]
     ) -> Totals:
         """Leave it to the chosen engine."""
-        return self._chosen([matrix]).pulled(matrix, statistics, directions, totals, slopes, wanted)
+        return self._chosen([matrix]).pulled(matrix, statistics, lines, wanted)
 
     def hardest(self, matrix: ScoreMatrix, count: int) -> tuple[Tensor, Tensor]:
         """Leave it to the chosen engine."""

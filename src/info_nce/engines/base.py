@@ -19,6 +19,7 @@ __all__ = [
     "Divisor",
     "Engine",
     "Formula",
+    "Lines",
     "Problem",
     "Reduction",
     "Statistics",
@@ -40,6 +41,26 @@ Formula = Callable[[Mapping[str, Tensor]], tuple[Tensor, Tensor | None]]
 
 
 Divisor = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Lines:
+    """All queries, or all keys, of a matrix: their totals, and what the loss changes by with each, {name: (N)}."""
+
+    totals: Totals
+    slopes: Totals
+
+    def of(self, statistics: Statistics) -> "Lines":
+        """With these statistics alone."""
+        return Lines(*({name: side[name] for name in statistics} for side in (self.totals, self.slopes)))
+
+    def stacked(self) -> Tensor:
+        """As numbers (N, 2 S): totals, then slopes."""
+        return torch.stack([*self.totals.values(), *self.slopes.values()], 1)
+
+    def unstacked(self, numbers: Tensor) -> "Lines":
+        """Other lines of the same statistics, from their numbers."""
+        return Lines(*(dict(zip(self.totals, half.unbind(1), strict=True)) for half in numbers.chunk(2, 1)))
 
 
 @dataclass(frozen=True)
@@ -101,15 +122,9 @@ class Engine(Coded, ABC):
 
     @abstractmethod
     def pulled(
-        self,
-        matrix: ScoreMatrix,
-        statistics: Statistics,
-        directions: tuple[int, ...],
-        totals: Sequence[Totals],
-        slopes: Sequence[Totals],
-        wanted: Collection[str],
+        self, matrix: ScoreMatrix, statistics: Statistics, lines: Mapping[int, Lines], wanted: Collection[str]
     ) -> Totals:
-        """The gradients of some operands, from totals of whole lines and what the loss changes by with them.
+        """The gradients of some operands, from whole lines that run through the matrix.
 
         What a cell gets depends on itself and on the totals of its lines, whoever computed those: of a line that goes
         on in other matrices, these are the totals over all of them.
@@ -117,8 +132,7 @@ class Engine(Coded, ABC):
         Args:
             matrix: one of those that the lines run through.
             statistics: of the lines, those that have a gradient.
-            directions: of the lines.
-            totals, slopes: by direction, {name: (N) or (M)}.
+            lines: by direction.
             wanted: names of operands of the matrix.
         """
 

@@ -1,13 +1,13 @@
 """The reference: the whole matrix at once, differentiated by autograd."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
 import torch
 from torch import Tensor
 
-from info_nce.engines.base import Engine, Statistics, Totals, gradients, merged
+from info_nce.engines.base import Engine, Lines, Statistics, Totals, gradients, merged
 from info_nce.engines.workers import pulled
 from info_nce.scores import ScoreMatrix, Tile
 from info_nce.statistics import Statistic
@@ -38,13 +38,7 @@ class Dense(Engine):
         )
 
     def pulled(
-        self,
-        matrix: ScoreMatrix,
-        statistics: Statistics,
-        directions: tuple[int, ...],
-        totals: Sequence[Totals],
-        slopes: Sequence[Totals],
-        wanted: Collection[str],
+        self, matrix: ScoreMatrix, statistics: Statistics, lines: Mapping[int, Lines], wanted: Collection[str]
     ) -> Totals:
         """Of every cell at once."""
         leaves = {name: o.tensor.detach().requires_grad_(name in wanted) for name, o in matrix.operands().items()}
@@ -52,7 +46,8 @@ class Dense(Engine):
         with torch.enable_grad():
             tile = matrix.with_tensors(leaves).tile(*part)
         with torch.no_grad():
-            force = pulled(tile, statistics, directions, totals, slopes)
+            totals, slopes = [of.totals for of in lines.values()], [of.slopes for of in lines.values()]
+            force = pulled(tile, statistics, tuple(lines), totals, slopes)
         return gradients([(tile.logits, force)], {name: leaves[name] for name in wanted})
 
 

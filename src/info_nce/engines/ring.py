@@ -10,7 +10,7 @@ from torch import Tensor
 
 from info_nce.distributed import Ranks, differentiated_once, visits
 from info_nce.engines.across import Across, Shards, moving, on, rows_of, spread
-from info_nce.engines.base import Engine, Statistics, Totals, merged
+from info_nce.engines.base import Engine, Lines, Statistics, Totals, merged
 from info_nce.scores import COLUMNS, ROWS, Operand, ScoreMatrix
 
 __all__ = ["Ring"]
@@ -161,24 +161,24 @@ def _gradients(
         away[:] = ranks.passed(away, [shards.columns[i][to] for i, _ in travelling]).wait()
 
     statistics = moving(journey.statistics)
-    own = [tuple({name: of[name] for name in statistics} for of in side) for side in zip(totals, slopes, strict=True)]
+    own = [Lines(*side).of(statistics) for side in zip(totals, slopes, strict=True)]
     # the lines that cross those of the other ranks: their columns, or, where keys are queries, their rows
     mirrored = any(matrix.mirrored for matrix in journey.matrices)
     crossing = list(zip(own, (shards.rows, *shards.columns), strict=False))[0 if mirrored else 1 :]
-    beside = [(torch.stack([*total.values(), *slope.values()], 1), sizes) for (total, slope), sizes in crossing]
+    beside = [(of.stacked(), sizes) for of, sizes in crossing]
     for stop in journey.stops(beside):
         home = stop.origin == ranks.rank
         if not home:
             hand_on(stop.origin)
-        theirs = [_unstacked(statistics, numbers) for numbers in stop.beside]
+        theirs = [own[0].unstacked(numbers) for numbers in stop.beside]
         for i, block in stop.blocks.items():
             crossed = not home and (journey.matrices[i].mirrored or len(journey.directions) > 1)
             sides = own if home else [own[0], theirs[0]] if crossed else own[:1]
             names = wanted[i] & {"query"} if crossed and journey.matrices[i].mirrored else wanted[i]
             if not names or not all(block.shape):
                 continue
-            totals_of, slopes_of = zip(*sides, strict=True)
-            pulled = journey.local.pulled(block, statistics, (ROWS, COLUMNS)[: len(sides)], totals_of, slopes_of, names)
+            lines = dict(zip((ROWS, COLUMNS), sides, strict=False))
+            pulled = journey.local.pulled(block, statistics, lines, names)
             for name, gradient in pulled.items():
                 sum_ = away[travelling.index((i, name))] if (i, name) in travelling else found[i][name]
                 sum_ += gradient
@@ -192,8 +192,3 @@ def _passed(ranks: Ranks, totals: Totals, size: int) -> Totals:
     """The totals of the keys that come next, as the rank before has left them."""
     (numbers,) = ranks.passed([torch.stack(list(totals.values()), 1)], [size]).wait()
     return dict(zip(totals, numbers.unbind(1), strict=True))
-
-
-def _unstacked(statistics: Statistics, numbers: Tensor) -> tuple[Totals, Totals]:
-    totals, slopes = (dict(zip(statistics, half.unbind(1), strict=True)) for half in numbers.chunk(2, 1))
-    return totals, slopes

@@ -4,7 +4,7 @@ Where a tile holds all candidates of its queries, even that is saved: its totals
 differentiated at once and the tile turned into its gradient.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 from info_nce.checks import ArgumentError, fail
 from info_nce.engines import operators
 from info_nce.engines.apart import apart
-from info_nce.engines.base import Engine, Problem, Statistics, Totals, gradients, merged
+from info_nce.engines.base import Engine, Lines, Problem, Statistics, Totals, gradients, merged
 from info_nce.engines.blocks import Spot
 from info_nce.engines.sweeps import Job, complete_loss, swept_gradients, swept_totals
 from info_nce.precision import compute_dtype
@@ -132,29 +132,24 @@ class Tiled(Engine):
         return complete_loss(job, priced, known, problem.given, problem.reduction, problem.divisor)
 
     def pulled(
-        self,
-        matrix: ScoreMatrix,
-        statistics: Statistics,
-        directions: tuple[int, ...],
-        totals: Sequence[Totals],
-        slopes: Sequence[Totals],
-        wanted: Collection[str],
+        self, matrix: ScoreMatrix, statistics: Statistics, lines: Mapping[int, Lines], wanted: Collection[str]
     ) -> Totals:
         """Sweep over the tiles; what needs no sweep is differentiated apart."""
         leaves = {name: o.tensor.detach().requires_grad_(name in wanted) for name, o in matrix.operands().items()}
         with torch.enable_grad():
-            known, job = self._job([matrix.with_tensors(leaves)], statistics, directions)
+            known, job = self._job([matrix.with_tensors(leaves)], statistics, tuple(lines))
         ends = [
-            (total, slope[name])
-            for found, slope in zip(known, slopes, strict=True)
+            (total, of.slopes[name])
+            for found, of in zip(known, lines.values(), strict=True)
             for name, total in found.items()
             if total.requires_grad
         ]
-        apart_ = gradients(ends, {name: leaves[name] for name in wanted})
+        unswept = gradients(ends, {name: leaves[name] for name in wanted})
         if not job.matrices:
-            return apart_
-        swept = swept_gradients(job.detached(), tuple(totals), tuple(slopes), [set(wanted)])[0]
-        return {name: swept[name] + apart_[name] if ends else swept[name] for name in wanted}
+            return unswept
+        totals, slopes = tuple(of.totals for of in lines.values()), tuple(of.slopes for of in lines.values())
+        swept = swept_gradients(job.detached(), totals, slopes, [set(wanted)])[0]
+        return {name: swept[name] + unswept[name] if ends else swept[name] for name in wanted}
 
     def hardest(self, matrix: ScoreMatrix, count: int) -> tuple[Tensor, Tensor]:
         """The negatives with the largest logits, tile by tile."""

@@ -10,7 +10,7 @@ from torch import Tensor
 from info_nce.checks import ArgumentError, fail
 from info_nce.distributed import Ranks, differentiated_once, others
 from info_nce.engines.across import Across, Shards, blocks, gathered_totals, moving, rows_of, spread
-from info_nce.engines.base import Engine, Problem, Statistics, Totals, gradients
+from info_nce.engines.base import Engine, Lines, Problem, Statistics, Totals, gradients
 from info_nce.scores import COLUMNS, ROWS, ScoreMatrix
 
 __all__ = ["TwoSided", "without_way_back"]
@@ -84,18 +84,9 @@ class _Formed(torch.autograd.Function):
         return None, None, *(None if g is None else g * slope for g in ctx.saved_tensors)
 
 
-@dataclass(frozen=True)
-class _Lines:
-    """The totals of some lines, and what the loss changes by with each."""
-
-    totals: Totals
-    slopes: Totals
-
-    def of_others(self, sizes: Sequence[int], ranks: Ranks) -> "list[_Lines]":
-        """Those of the ranks before this one, and of the ranks after it: a few numbers per line."""
-        numbers = torch.stack([*self.totals.values(), *self.slopes.values()], 1)
-        halves = [side.chunk(2, 1) for side in others(ranks, numbers, sizes)]
-        return [_Lines(*(dict(zip(self.totals, half.unbind(1), strict=True)) for half in side)) for side in halves]
+def _of_others(lines: Lines, sizes: Sequence[int], ranks: Ranks) -> list[Lines]:
+    """The same lines of the ranks before this one, and of the ranks after it: a few numbers each."""
+    return [lines.unstacked(numbers) for numbers in others(ranks, lines.stacked(), sizes)]
 
 
 def _formed(local: Engine, problem: Problem, shards: Shards) -> tuple[Tensor, list[Tensor | None]]:
@@ -121,10 +112,8 @@ def _formed(local: Engine, problem: Problem, shards: Shards) -> tuple[Tensor, li
         return value, [None for of in operands for _ in of] + of_given
     with torch.no_grad():
         statistics = moving(statistics)
-        near = [
-            _Lines(*({name: of[name] for name in statistics} for of in s)) for s in zip(totals, slopes, strict=True)
-        ]
-        far = [side.of_others(sizes, ranks) for side, sizes in zip(near, (shards.rows, *shards.columns), strict=False)]
+        near = [Lines(*side).of(statistics) for side in zip(totals, slopes, strict=True)]
+        far = [_of_others(of, sizes, ranks) for of, sizes in zip(near, (shards.rows, *shards.columns), strict=False)]
         found = [
             _gradients(local, statistics, s, t, near, far, names)
             for s, t, names in zip(straight, turned, wanted, strict=True)
@@ -151,8 +140,8 @@ def _gradients(
     statistics: Statistics,
     straight: Sequence[ScoreMatrix],
     turned: Sequence[ScoreMatrix],
-    near: Sequence[_Lines],
-    far: Sequence[Sequence[_Lines]],
+    near: Sequence[Lines],
+    far: Sequence[Sequence[Lines]],
     wanted: set[str],
 ) -> Totals:
     """The gradients by this rank's part of one matrix, in all blocks that it takes part in.
@@ -169,12 +158,11 @@ def _gradients(
     tensors = {name: operand.tensor for name, operand in own.operands().items() if name in wanted}
     found = {name: torch.zeros_like(tensor) for name, tensor in tensors.items()}
 
-    def pull(block: ScoreMatrix, rows: _Lines | None, columns: _Lines | None, names: set[str]) -> Totals:
+    def pull(block: ScoreMatrix, rows: Lines | None, columns: Lines | None, names: set[str]) -> Totals:
         lines = {dim: of for dim, of in ((ROWS, rows), (COLUMNS, columns)) if of is not None}
         if not all(block.shape) or not names:
             return {}
-        totals, slopes = [of.totals for of in lines.values()], [of.slopes for of in lines.values()]
-        return local.pulled(block, statistics, tuple(lines), totals, slopes, names)
+        return local.pulled(block, statistics, lines, names)
 
     def add(gradients: Totals) -> None:
         for name, gradient in gradients.items():
