@@ -213,7 +213,10 @@ def fit(training: Training, batches: Batches, console: Console) -> int:
     before, started, saved = training.seconds, time.monotonic(), training.seconds
     with Interruption() as interruption, Display(console, steps=loop.steps, done=training.step) as display:
         while training.step < loop.steps:
-            asked, due = zip(*processes.gathered((interruption.asked, training.seconds - saved > loop.checkpoint_seconds)), strict=True)
+            asked, due = zip(
+                *processes.gathered((interruption.asked, training.seconds - saved > loop.checkpoint_seconds)),
+                strict=True,
+            )
             if any(asked):
                 break
             if due[0]:  # by the clock of the main process; no two are alike

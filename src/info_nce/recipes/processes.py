@@ -69,9 +69,7 @@ class Processes:
         for rank, said in enumerate(self.gathered(None)):
             if said is not None:
                 what, got, expected, advice = said
-                raise RunError(
-                    f"process {rank} of {self.count}: {what}", got=got, expected=expected, advice=advice
-                )
+                raise RunError(f"process {rank} of {self.count}: {what}", got=got, expected=expected, advice=advice)
 
 
 def _said(error: Exception) -> tuple[str, str, str, str]:

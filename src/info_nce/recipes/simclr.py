@@ -14,8 +14,8 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from info_nce import NTXent
-from info_nce.engines import Gathered, Tiled
 from info_nce.data import Splits
+from info_nce.engines import Gathered, Tiled
 from info_nce.errors import RunError, SettingError, needs_extra
 from info_nce.recipes.augment import Augmentation, augmentation
 from info_nce.recipes.encoders import contrastive_model
@@ -85,8 +85,13 @@ class SimCLR:
 
     def loop(self) -> Loop:
         """The part of the settings that the training loop needs."""
-        rest = {"checkpoint_seconds": self.checkpoint_seconds, "chunk_size": self.chunk_size}
-        return Loop(self.steps, self.learning_rate, self.weight_decay, **rest)
+        return Loop(
+            self.steps,
+            self.learning_rate,
+            self.weight_decay,
+            checkpoint_seconds=self.checkpoint_seconds,
+            chunk_size=self.chunk_size,
+        )
 
 
 class TwoViews:
@@ -102,7 +107,7 @@ class TwoViews:
     """
 
     # An augmentation needs many times the memory of the pictures, so a large batch is augmented piece by piece.
-    AT_ONCE = 512
+    AT_ONCE = 1024
 
     def __init__(
         self,
@@ -128,7 +133,7 @@ class TwoViews:
         order = np.random.default_rng((self.seed, epoch)).permutation(len(self.images))
         chosen = torch.from_numpy(order[batch * self.batch_size :][: self.batch_size])
         place, parts = self.part
-        pieces = [self._views(piece) for piece in chosen.tensor_split(parts)[place].split(self.AT_ONCE)]
+        pieces = [self._views(piece) for piece in torch.split(chosen.tensor_split(parts)[place], self.AT_ONCE)]
         view1, view2 = (torch.cat(views) if len(views) > 1 else views[0] for views in zip(*pieces, strict=True))
         return view1, view2
 
@@ -225,7 +230,8 @@ def settings_of(folder: Path) -> SimCLR:
     """
     record = read_config(folder)
     defaults = asdict(SimCLR())
-    if record.recipe == "simclr" and record.config.keys() == defaults.keys():
+    # A setting that is younger than the run has a default that does what was done before there was a choice.
+    if record.recipe == "simclr" and record.config.keys() <= defaults.keys():
         return SimCLR(**record.config)
     raise RunError(
         f"{folder} cannot be resumed as a SimCLR run.",
