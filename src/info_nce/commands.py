@@ -53,6 +53,7 @@ class TrainSimCLR:
         processes = Processes()
         folder, settings = processes.first(self._place)
         finished = simclr.train(settings, folder, console, resume=bool(self.resume), command=["info-nce", *words])
+        processes.leave()
         if not processes.main:
             return 0 if finished else STOPPED
         if not finished:

@@ -28,18 +28,26 @@ class Towers(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         torch.manual_seed(0)
-        self.query, self.key = nn.Linear(4, 3), nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 3))
+        self.query: nn.Module = nn.Linear(4, 3)
+        self.key: nn.Module = nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 3))
         self.double()
 
     def forward(self, query: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
-        return self.query(query), self.key(key)
+        query, key = self.query(query), self.key(key)
+        return query, key
 
 
 class Noisy(Towers):
-    """Draws random numbers, on each process its own."""
+    """Draws random numbers, on each process its own, and has gradients that come in another order than its weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.query = nn.Sequential(nn.Linear(4, 300), nn.Tanh(), nn.Linear(300, 3)).double()
+        self.key = nn.Sequential(nn.Linear(4, 300), nn.Tanh(), nn.Linear(300, 3)).double()
 
     def forward(self, query: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
-        return super().forward(query + 0.1 * torch.randn_like(query), key)
+        key = self.key(key)
+        return self.query(query + 0.1 * torch.randn_like(query)), key
 
 
 class Dealt:
@@ -106,6 +114,12 @@ def stop(folder: Path, at: int, asking: int) -> Any:
     whole = noisy(folder.with_name("whole"))
     fit(whole, Dealt(), QUIET)
     return steps, plain(again.modules["model"]), plain(whole.modules["model"])
+
+
+def stop_unsettled(folder: Path, at: int, asking: int) -> Any:
+    """The same without the pass that lets DDP sort its buckets."""
+    with patch.object(Training, "_settle", lambda *_: None):
+        return stop(folder, at, asking)
 
 
 def noisy(folder: Path) -> Training:

@@ -106,9 +106,16 @@ def test_an_error_on_one_process_ends_both(two: dict[str, list[Any]], failing: i
 @pytest.mark.slow
 def test_three_processes_go_on_to_the_same_bits(tmp_path: Path) -> None:
     # three add up in an order that depends on where a number lies; two do not
-    for found in run(3, work.perform, {"": (work.stop, (tmp_path / "run", *ASKING))}):
+    tasks = {
+        "": (work.stop, (tmp_path / "one" / "run", *ASKING)),
+        "unsettled": (work.stop_unsettled, (tmp_path / "two" / "run", *ASKING)),
+    }
+    for found in run(3, work.perform, tasks):
         _, again, whole = found[""]
         torch.testing.assert_close(again, whole, rtol=0, atol=0)
+        _, again, whole = found["unsettled"]
+        with pytest.raises(AssertionError):
+            torch.testing.assert_close(again, whole, rtol=0, atol=0)
 
 
 LAUNCH = [

@@ -43,6 +43,10 @@ class Processes:
         """Whether this is the one that reads and writes the run folder, and speaks."""
         return self.rank == 0
 
+    def leave(self) -> None:
+        """Part for good, so that nobody waits for what one of them does alone from here on."""
+        PartialState().destroy_process_group()
+
     def gathered(self, thing: T) -> list[T]:
         """What each of them has, in their order."""
         return list(gather_object([thing]))
