@@ -279,9 +279,10 @@ def _agreed(training: Training, loss: float) -> float:
 
 
 def _sample(processes: Processes, embeddings: tuple[Tensor, ...]) -> list[Tensor]:
-    # The first rows are a fair sample, for a batch has no order; as many of each process.
+    # The first rows are a fair sample, for a batch has no order; as many of each process. Cloned, for what is sent of a
+    # view is all of its memory.
     most = max(1, GEOMETRY_ROWS // processes.count)
-    parts = processes.gathered([z[:most].cpu() for z in embeddings])
+    parts = processes.gathered([z[:most].cpu().clone() for z in embeddings])
     return [torch.cat(sides) for sides in zip(*parts, strict=True)]
 
 
