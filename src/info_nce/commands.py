@@ -23,7 +23,8 @@ with needs_extra("train"):
 
 with needs_extra("images"):
     from info_nce.recipes import simclr
-    from info_nce.recipes.runs import load_run
+    from info_nce.recipes.processes import Processes
+    from info_nce.recipes.runs import load_run, started_by
 
 STOPPED = 130
 
@@ -48,11 +49,16 @@ class TrainSimCLR:
     debug: bool = False
 
     def do(self, console: Console, words: Sequence[str]) -> int:
-        """Train."""
-        folder, settings = self._place()
+        """Train, on several processes if a launcher has started several; all the rest is for the main one."""
+        processes = Processes()
+        folder, settings = processes.first(self._place)
         finished = simclr.train(settings, folder, console, resume=bool(self.resume), command=["info-nce", *words])
+        processes.leave()
+        if not processes.main:
+            return 0 if finished else STOPPED
         if not finished:
-            console.print(f"Stopped; nothing is lost. Go on with:\n  info-nce train simclr --resume {folder}")
+            again = f"{started_by(processes.count)} train simclr --resume {folder}"
+            console.print(f"Stopped; nothing is lost. Go on with:\n  {again}", soft_wrap=True)
             return STOPPED
         Evaluate(folder).do(console, words)
         console.print(
@@ -191,7 +197,8 @@ def run(words: Sequence[str]) -> int:
     except (UserError, ArgumentError) as error:
         if command.debug:
             raise
-        errors.print(_panel(error))
+        if Processes().main:  # which has been told of those of the others
+            errors.print(_panel(error))
         return 2
     except KeyboardInterrupt:
         errors.print("Stopped.")

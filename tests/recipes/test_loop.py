@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from info_nce import InfoNCE
 from info_nce.errors import RunError
+from info_nce.recipes import loop as loop_module
 from info_nce.recipes.interruption import Interruption
 from info_nce.recipes.loop import Loop, Training, fit, geometry
 from info_nce.recipes.progress import Metrics
@@ -44,7 +45,7 @@ class Pairs:
 
 
 def training(folder: Path, steps: int = 25, **settings: float) -> Training:
-    loop = Loop(steps, 0.01, 0.1, **settings)  # type: ignore[arg-type]  # settings by name
+    loop = Loop(**{"steps": steps, "learning_rate": 0.01, "weight_decay": 0.1, **settings})  # type: ignore[arg-type]  # settings by name
     return Training(Towers(), InfoNCE(0.1, learnable=True), loop, folder, "mine")
 
 
@@ -68,6 +69,57 @@ def test_a_learned_temperature_is_trained_and_kept_in_its_range(tmp_path: Path) 
             parameter.data += 1
         one.update(Pairs()(0))
     assert all(parameter.item() <= math.log(100) + 1e-6 for parameter in one.loss.parameters())
+
+
+class Normed(Towers):
+    """With statistics of what is encoded at once."""
+
+    def forward(self, query: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
+        query, key = super().forward(query, key)
+        return (query - query.mean(0)) / query.std(0), key
+
+
+def trained(folder: Path, model: nn.Module, chunk_size: int) -> tuple[list[float], dict[str, Tensor]]:
+    one = Training(model.double(), InfoNCE(0.1, learnable=True), Loop(6, 0.01, 0.1, chunk_size=chunk_size), folder, "m")
+    torch.manual_seed(1)
+    losses = [one.update(tuple(x.double() for x in Pairs()(step)))[0].item() for step in range(6)]
+    return losses, {**one.model.state_dict(), **one.loss.state_dict()}
+
+
+def test_a_batch_in_chunks_trains_like_a_whole_one(tmp_path: Path) -> None:
+    whole, chunks = (trained(tmp_path, Towers(), size) for size in (0, 3))
+    torch.testing.assert_close(chunks, whole, rtol=1e-9, atol=1e-11)
+
+
+def test_chunks_that_are_encoded_otherwise_would_be_noticed(tmp_path: Path) -> None:
+    whole, chunks = (trained(tmp_path, Normed(), size) for size in (0, 3))
+    with pytest.raises(AssertionError):
+        torch.testing.assert_close(chunks, whole, rtol=1e-3, atol=1e-3)
+
+
+def test_a_chunked_run_is_logged_clipped_and_stopped_where_it_diverges(tmp_path: Path) -> None:
+    assert fit(training(tmp_path / "one", chunk_size=3), Pairs(), QUIET) == 25
+    assert [line["step"] for line in Metrics(tmp_path / "one" / "metrics.jsonl").read()] == [10, 20, 25]
+    with pytest.raises(RunError, match="diverged at step 8"):
+        fit(training(tmp_path / "two", chunk_size=3), Pairs(spoilt_at=7), QUIET)
+    clipped = training(tmp_path / "three", chunk_size=3, clip=1e-3)
+    clipped.update(Pairs()(0))
+    gradients = [
+        p.grad.norm() for part in (clipped.model, clipped.loss) for p in part.parameters() if p.grad is not None
+    ]
+    assert torch.stack(gradients).norm().item() == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_only_so_many_rows_are_looked_at_for_the_geometry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop_module, "GEOMETRY_ROWS", 4)
+    one = training(tmp_path, steps=1, learning_rate=0.0)
+    torch.manual_seed(1)
+    query, key = one.model(*Pairs()(0))
+    torch.manual_seed(1)
+    fit(one, Pairs(), QUIET)
+    (line,) = Metrics(tmp_path / "metrics.jsonl").read()
+    assert line["uniformity"] == pytest.approx(geometry(query[:4], key[:4])["uniformity"])
+    assert line["uniformity"] != pytest.approx(geometry(query, key)["uniformity"])
 
 
 def test_the_learning_rate_warms_up_and_falls_to_nothing() -> None:

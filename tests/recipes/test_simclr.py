@@ -14,7 +14,7 @@ from rich.console import Console
 
 from info_nce.errors import DataError, RunError, SettingError
 from info_nce.recipes import loop, simclr
-from info_nce.recipes.checkpoints import load_tensors
+from info_nce.recipes.checkpoints import load_tensors, save_tensors
 from info_nce.recipes.interruption import Interruption
 from info_nce.recipes.runs import load_run
 from info_nce.recipes.simclr import SimCLR, TwoViews
@@ -64,9 +64,11 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(tmp_path: Pat
         same_bits(weights(tmp_path / "one"), weights(tmp_path / "three"))
 
 
+@pytest.mark.parametrize("chunk_size", [0, 3])
 def test_a_run_stopped_at_any_step_ends_in_the_same_bits(
-    tmp_path: Path, config: SimCLR, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, config: SimCLR, monkeypatch: pytest.MonkeyPatch, chunk_size: int
 ) -> None:
+    config = replace(config, chunk_size=chunk_size)
     assert simclr.train(config, tmp_path / "whole", QUIET)
     with monkeypatch.context() as patch:
         patch.setattr(loop, "Interruption", StopAfter)
@@ -192,6 +194,35 @@ def test_a_run_of_another_recipe_is_not_resumed(tmp_path: Path, config: SimCLR) 
         simclr.settings_of(tmp_path / "run")
 
 
+def test_a_run_from_before_chunks_and_processes_is_resumed(
+    tmp_path: Path, config: SimCLR, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "Interruption", StopAfter)
+        assert not simclr.train(config, run, QUIET)
+    record = json.loads((run / "config.json").read_text())
+    del record["processes"], record["config"]["chunk_size"]
+    (run / "config.json").write_text(json.dumps(record))
+    (newest,) = (run / "checkpoints").iterdir()
+    tensors, header = load_tensors(newest)
+    tensors["random.cpu"] = tensors["random.cpu"][0]
+    save_tensors(newest, tensors, header)
+    assert simclr.train(simclr.settings_of(run), run, QUIET, resume=True)
+    assert simclr.train(config, tmp_path / "whole", QUIET)
+    same_bits(weights(tmp_path / "whole"), weights(run))
+
+
+def test_a_run_of_two_processes_is_not_resumed_by_one(tmp_path: Path, config: SimCLR) -> None:
+    simclr.train(config, tmp_path / "run", QUIET)
+    file = tmp_path / "run" / "config.json"
+    file.write_text(file.read_text().replace('"processes": 1', '"processes": 2'))
+    with pytest.raises(RunError, match="begun with another number of processes") as caught:
+        simclr.train(config, tmp_path / "run", QUIET, resume=True)
+    assert (caught.value.got, caught.value.expected) == ("1", "2")
+    assert caught.value.advice.startswith("torchrun --nproc-per-node 2 -m -- info_nce train simclr --resume")
+
+
 def test_a_folder_in_use_is_left_alone(tmp_path: Path, config: SimCLR) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(RunError, match="is in use"):
@@ -217,7 +248,14 @@ def test_bad_data_leaves_no_run_folder(tmp_path: Path, config: SimCLR) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"steps": 0}, {"batch_size": 1}, {"temperature": 0.0}, {"learning_rate": float("nan")}, {"image_size": 4}],
+    [
+        {"steps": 0},
+        {"batch_size": 1},
+        {"chunk_size": -1},
+        {"temperature": 0.0},
+        {"learning_rate": float("nan")},
+        {"image_size": 4},
+    ],
     ids=str,
 )
 def test_a_setting_out_of_range_is_named(tmp_path: Path, config: SimCLR, wrong: dict[str, float]) -> None:
@@ -238,6 +276,42 @@ def test_every_picture_is_seen_once_in_an_epoch() -> None:
     assert [epoch.sort().values.tolist() for epoch in epochs] == [list(range(20))] * 2
     assert epochs[0].tolist() != epochs[1].tolist()
     assert batches.candidates == 9
+
+
+NUMBERED = torch.arange(20, dtype=torch.uint8).reshape(20, 1, 1, 1).expand(20, 1, 28, 28)
+
+
+def numbers(batches: TwoViews, step: int) -> list[int]:
+    first, second = ([*view[:, 0, 0, 0].mul(255).round().int().tolist()] for view in batches(step))
+    assert first == second
+    return first
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 7])
+def test_the_parts_of_all_processes_are_the_batch(parts: int) -> None:
+    whole = TwoViews(NUMBERED, lambda pictures: pictures, batch_size=7, seed=0)
+    dealt = [
+        TwoViews(NUMBERED, lambda pictures: pictures, batch_size=7, seed=0, part=(place, parts))
+        for place in range(parts)
+    ]
+    each = [numbers(batches, 3) for batches in dealt]
+    assert [number for part in each for number in part] == numbers(whole, 3)
+    assert max(map(len, each)) - min(map(len, each)) <= 1
+    assert {batches.candidates for batches in dealt} == {13}
+
+
+def test_a_large_batch_is_augmented_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+
+    def noted(pictures: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(pictures))
+        return pictures
+
+    batches = TwoViews(NUMBERED, noted, batch_size=11, seed=0)
+    whole = numbers(batches, 0)
+    monkeypatch.setattr(TwoViews, "AT_ONCE", 4)
+    assert numbers(batches, 0) == whole
+    assert sizes == [11, 11, 4, 4, 4, 4, 3, 3]
 
 
 def test_the_real_silhouettes_are_told_apart_better_after_a_few_steps(tmp_path: Path) -> None:

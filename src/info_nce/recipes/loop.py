@@ -2,6 +2,10 @@
 
 A step is a function of the weights, the optimizer's moments, the step's number and torch's random state. The order of
 the data and the learning rate follow from the number alone, so a checkpoint holds the rest and nothing more.
+
+Several processes, started by `torchrun` or `accelerate launch`, make each step together: every one of them has its part
+of the batch and its own random state, and all have the same weights. What only one of them can know, that somebody
+pressed Ctrl-C or that a picture is broken, they tell each other before a step, so that all stop at the same one.
 """
 
 import math
@@ -15,28 +19,36 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from info_nce import cached_step
 from info_nce.errors import RunError, needs_extra
 from info_nce.recipes.checkpoints import latest_checkpoint, write_checkpoint
 from info_nce.recipes.interruption import Interruption
+from info_nce.recipes.processes import Processes
 from info_nce.recipes.progress import Display, Metrics
-from info_nce.recipes.state import capture, restore
+from info_nce.recipes.state import capture, random_state, restore, set_random_state
 
 with needs_extra("train"):
     from accelerate import Accelerator
     from rich.console import Console
+
+# All pairs of this many rows are enough for three digits, and their memory does not grow with the batch.
+GEOMETRY_ROWS = 2048
 
 
 class Batches(Protocol):
     """What a recipe feeds its model with."""
 
     candidates: int
-    """How many keys each query is told apart from, its own included; their logarithm is the loss of guessing."""
+    """How many keys each query is told apart from, its own included; their logarithm is the loss of guessing.
+
+    Those of the whole batch, on however many processes.
+    """
 
     def __len__(self) -> int:
         """How many batches are one epoch."""
 
     def __call__(self, step: int) -> tuple[Tensor, ...]:
-        """The model's arguments at a step, counted from 0."""
+        """The model's arguments at a step, counted from 0: this process's part of them, one row for each item."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +63,8 @@ class Loop:
         clip: the gradient's norm is cut to this.
         log_every: steps between two lines of metrics.
         checkpoint_seconds: at most this much work is lost by a power cut.
+        chunk_size: rows that go through the model at once, on each process; 0 = all of the batch. The loss is that of
+            the whole batch either way.
     """
 
     steps: int
@@ -60,6 +74,7 @@ class Loop:
     clip: float = 5.0
     log_every: int = 10
     checkpoint_seconds: float = 30.0
+    chunk_size: int = 0
 
     def learning_rate_at(self, step: int) -> float:
         """The learning rate of a step, counted from 0. Loshchilov and Hutter 2017, arXiv:1608.03983, eq. 5."""
@@ -72,8 +87,9 @@ class Training:
     """A model in training: what changes from step to step.
 
     Args:
-        model: its outputs are the arguments of the loss; the first two are positives of each other.
-        loss: to a scalar, in nats.
+        model: its outputs, one row for each row of its inputs, are the arguments of the loss; the first two are
+            positives of each other.
+        loss: to a scalar, in nats; on several processes that of all their rows, as `engine=Gathered()` computes it.
         loop: how to train.
         folder: of the run.
         run_id: checkpoints carry it, and one that carries another is refused.
@@ -90,24 +106,25 @@ class Training:
 
     optimizer: Any = field(init=False)  # accelerate's wrapper, which has no types
     accelerator: Any = field(init=False)
+    processes: Processes = field(init=False)
+    settled: bool = field(init=False)
     modules: dict[str, nn.Module] = field(init=False)
 
     def __post_init__(self) -> None:
         """Prepare for the machine, and take up the newest checkpoint there is."""
+        self.processes = Processes()
+        self.settled = self.processes.count == 1
         self.accelerator = Accelerator(cpu=not torch.cuda.is_available())
-        if self.accelerator.num_processes > 1:
-            raise RunError(
-                "a recipe trains in one process.",
-                got=f"{self.accelerator.num_processes} processes",
-                expected="1",
-                advice="start it without a launcher; the losses themselves work across processes",
-            )
-        parts = (self.model, self.loss, _optimizer(self.model, self.loss, self.loop))
-        self.model, self.loss, self.optimizer = self.accelerator.prepare(*parts)
-        self.modules = {"model": self.model, "loss": self.loss}
-        found, self.refused = latest_checkpoint(self.folder / "checkpoints", self.run_id)
+        self.modules = {"model": self.model, "loss": self.loss}  # as they are before they are wrapped
+        optimizer = _optimizer(self.model, self.loss, self.loop)
+        self.model, self.optimizer = self.accelerator.prepare(self.model, optimizer)
+        # A loss that learns nothing has nothing to reduce, and DDP refuses it.
+        self.loss = self.accelerator.prepare_model(self.loss, evaluation_mode=not _parameters(self.loss))
+        kept = self.folder / "checkpoints"
+        found, self.refused = self.processes.first(lambda: latest_checkpoint(kept, self.run_id))
         if found is not None:
-            self.step, self.seconds = found.step, restore(found, self.modules, self.optimizer)
+            mine = {"rank": self.processes.rank, "processes": self.processes.count}
+            self.step, self.seconds = found.step, restore(found, self.modules, self.optimizer, **mine)
 
     def update(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Do one step; the weights are left alone if it went wrong.
@@ -115,26 +132,53 @@ class Training:
         Raises:
             RunError: the loss or its gradient is not finite.
         """
+        inputs = tuple(tensor.to(self.accelerator.device) for tensor in inputs)
+        if not self.settled:
+            self._settle(inputs)
         for group in self.optimizer.param_groups:
             group["lr"] = self.loop.learning_rate_at(self.step)
-        embeddings = self.model(*(tensor.to(self.accelerator.device) for tensor in inputs))
-        loss = self.loss(*embeddings)
+        model, kept = self.model, list[Tensor]()  # cached_step finds a model that a function knows by a name
+
+        def loss_of(embeddings: tuple[Tensor, ...]) -> Tensor:
+            kept.extend(z.detach() for z in embeddings)
+            value: Tensor = self.loss(*embeddings)
+            return value
+
         self.optimizer.zero_grad()
-        self.accelerator.backward(loss)
+        loss = cached_step(
+            lambda batch: model(*batch),
+            [inputs],
+            loss_of,
+            chunk_size=self.loop.chunk_size or max(1, len(inputs[0])),
+            backward=self.accelerator.backward,
+        )
         norm = self.accelerator.clip_grad_norm_(_parameters(self.model, self.loss), self.loop.clip)
         if not (math.isfinite(loss.item()) and math.isfinite(norm.item())):
             raise self._diverged(loss.item(), norm.item())
         self.optimizer.step()
-        clamp = getattr(self.loss, "clamp_temperature", None)
+        clamp = getattr(self.modules["loss"], "clamp_temperature", None)
         if callable(clamp):
             clamp()
         self.step += 1
-        return loss.detach(), tuple(z.detach() for z in embeddings)
+        return loss, tuple(kept)
 
-    def save(self) -> Path:
-        """Write a checkpoint of this very step."""
-        state = capture(self.step, self.seconds, self.run_id, self.modules, self.optimizer)
-        return write_checkpoint(self.folder / "checkpoints", state)
+    def save(self) -> None:
+        """Write a checkpoint of this very step: the main process does, with the random states of all."""
+        random = self.processes.gathered(random_state())
+        with self.processes.together():
+            if self.processes.main:
+                state = capture(self.step, self.seconds, self.run_id, self.modules, self.optimizer, random)
+                write_checkpoint(self.folder / "checkpoints", state)
+
+    def _settle(self, inputs: tuple[Tensor, ...]) -> None:
+        # DDP sorts its buckets once, after its first backward pass, and three processes add up in an order that depends
+        # on the place in a bucket. So that a resumed run does not begin with unsorted ones, a pass without effect does.
+        random, buffers = random_state(), [buffer.clone() for buffer in self.model.buffers()]
+        self.accelerator.backward(self.loss(*self.model(*(tensor[:2] for tensor in inputs))))
+        set_random_state(random)
+        for buffer, value in zip(self.model.buffers(), buffers, strict=True):
+            buffer.copy_(value)
+        self.settled = True
 
     def _diverged(self, loss: float, norm: float) -> RunError:
         kept = sorted((self.folder / "checkpoints").glob("step-*.safetensors"))
@@ -160,24 +204,35 @@ def fit(training: Training, batches: Batches, console: Console) -> int:
     Raises:
         RunError: training diverged, or the disk is full.
     """
-    loop, metrics = training.loop, Metrics(training.folder / "metrics.jsonl")
+    loop, processes, metrics = training.loop, training.processes, Metrics(training.folder / "metrics.jsonl")
     for reason in training.refused:
         console.print(f"refused {reason}; the checkpoint before it is used", style="yellow", highlight=False)
-    # A killed run may have logged beyond its last checkpoint; those steps are done and logged again.
-    metrics.rewind(training.step)
+    with processes.together():
+        if processes.main:  # a killed run may have logged beyond its last checkpoint; those steps come again
+            metrics.rewind(training.step)
     before, started, saved = training.seconds, time.monotonic(), training.seconds
     with Interruption() as interruption, Display(console, steps=loop.steps, done=training.step) as display:
-        while training.step < loop.steps and not interruption.asked:
-            loss, embeddings = training.update(batches(training.step))
+        while training.step < loop.steps:
+            asked, due = zip(
+                *processes.gathered((interruption.asked, training.seconds - saved > loop.checkpoint_seconds)),
+                strict=True,
+            )
+            if any(asked):
+                break
+            if due[0]:  # by the clock of the main process; no two are alike
+                training.save()
+                saved = training.seconds
+            with processes.together():
+                inputs = batches(training.step)
+            loss, embeddings = training.update(inputs)
             training.seconds = before + time.monotonic() - started
             display.advance()
             if training.step % loop.log_every == 0 or training.step == loop.steps:
                 line = _line(training, batches, loss, embeddings)
-                metrics.append(line)
+                with processes.together():
+                    if processes.main:
+                        metrics.append(line)
                 display.show(line)
-            if training.seconds - saved > loop.checkpoint_seconds:
-                training.save()
-                saved = training.seconds
     training.save()
     return training.step
 
@@ -202,12 +257,33 @@ def _line(training: Training, batches: Batches, loss: Tensor, embeddings: tuple[
     return {
         "step": training.step,
         "epoch": round(training.step / len(batches), 3),
-        "loss": loss.item(),
+        "loss": _agreed(training, loss.item()),
         "log_candidates": math.log(batches.candidates),
-        **geometry(*embeddings[:2]),
+        **geometry(*_sample(training.processes, embeddings[:2])),
         "learning_rate": training.loop.learning_rate_at(training.step - 1),
         "seconds": round(training.seconds, 3),
     }
+
+
+def _agreed(training: Training, loss: float) -> float:
+    # The one sign of processes that train apart: a loss that compares only the rows of its own process, for one.
+    losses = training.processes.gathered(loss)
+    if len(set(losses)) > 1:
+        raise RunError(
+            f"the processes do not train the same model at step {training.step:,}.",
+            got=f"losses {', '.join(map(str, losses))}",
+            expected="one loss, that of the rows of all processes",
+            advice="a loss with engine=Gathered(), and nothing that differs between processes but their rows",
+        )
+    return loss
+
+
+def _sample(processes: Processes, embeddings: tuple[Tensor, ...]) -> list[Tensor]:
+    # The first rows are a fair sample, for a batch has no order; as many of each process. Cloned, for what is sent of a
+    # view is all of its memory.
+    most = max(1, GEOMETRY_ROWS // processes.count)
+    parts = processes.gathered([z[:most].cpu().clone() for z in embeddings])
+    return [torch.cat(sides) for sides in zip(*parts, strict=True)]
 
 
 def _parameters(*modules: nn.Module) -> list[nn.Parameter]:

@@ -1,6 +1,6 @@
 """The run folder: what training leaves behind, and how everything after it reads that again.
 
-RUN/config.json            recipe, settings, command, versions, data: written first
+RUN/config.json            recipe, settings, number of processes, command, versions, data: written first
 RUN/metrics.jsonl          one JSON object per logged step: step, epoch, loss, log_candidates, alignment, uniformity,
                            learning_rate, seconds
 RUN/checkpoints/           the last two checkpoints
@@ -124,8 +124,17 @@ def load_run(path: str | Path) -> Run:
     return Run(folder, record.recipe, record.config, record.data, finished=False, note=note, weights=weights)
 
 
-def begin_run(folder: Path, recipe: str, config: Mapping[str, Any], command: Sequence[str] = ()) -> tuple[Splits, str]:
+def begin_run(
+    folder: Path, recipe: str, config: Mapping[str, Any], command: Sequence[str] = (), *, processes: int = 1
+) -> tuple[Splits, str]:
     """Load the data, make a run folder, and write down what will be done in it.
+
+    Args:
+        folder: new or empty.
+        recipe: by name.
+        config: its settings.
+        command: the words that started this.
+        processes: how many train together.
 
     Returns:
         The data, and the run's id, which its checkpoints carry.
@@ -136,23 +145,41 @@ def begin_run(folder: Path, recipe: str, config: Mapping[str, Any], command: Seq
     """
     refuse_used(folder)
     splits = _load(config)
-    record = Record(uuid.uuid4().hex, recipe, dict(config), _data(splits))
+    record = Record(uuid.uuid4().hex, recipe, dict(config), _data(splits), processes)
     text = json.dumps({**asdict(record), "command": list(command), "versions": _versions()}, indent=2)
     write_safely(folder / "config.json", text.encode())
     return splits, record.id
 
 
-def reopen_run(folder: Path) -> tuple[Splits, str]:
+def reopen_run(folder: Path, *, processes: int = 1) -> tuple[Splits, str]:
     """Load the data of a run again, to go on with it.
+
+    Args:
+        folder: of the run.
+        processes: how many go on with it.
 
     Returns:
         The data, and the run's id.
 
     Raises:
-        RunError: it is no run folder, or the data is not the same any more.
+        RunError: it is no run folder, the data is not the same any more, or another number of processes began it.
     """
     record = read_config(folder)
+    if record.processes != processes:
+        # Each process draws its own views, so with another number of them the steps to come would be other ones.
+        raise RunError(
+            f"{folder} was begun with another number of processes.",
+            got=processes,
+            expected=record.processes,
+            advice=f"{started_by(record.processes)} train {record.recipe} --resume {folder}",
+        )
     return _same(record.config, record.data), record.id
+
+
+def started_by(processes: int) -> str:
+    """How `info-nce` is called on so many processes of one machine."""
+    # Without the two dashes, torchrun takes our --run for a beginning of its own --run-path.
+    return "info-nce" if processes == 1 else f"torchrun --nproc-per-node {processes} -m -- info_nce"
 
 
 def refuse_used(folder: Path) -> None:
@@ -188,12 +215,14 @@ class Record:
         recipe: by name.
         config: its settings.
         data: what it was trained on.
+        processes: how many trained together; runs that do not say it are older than the question.
     """
 
     id: str
     recipe: str
     config: dict[str, Any]
     data: dict[str, Any]
+    processes: int = 1
 
 
 def read_config(folder: Path) -> Record:
@@ -205,7 +234,7 @@ def read_config(folder: Path) -> Record:
     file = folder / "config.json"
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-        record = Record(**{part.name: content[part.name] for part in fields(Record)})
+        record = Record(**{part.name: content[part.name] for part in fields(Record) if part.name in content})
         if isinstance(record.config, dict) and isinstance(record.data, dict):
             return record
         why: object = "a config.json without settings"

@@ -1,5 +1,6 @@
 """The state of a training step as named tensors, and back: weights, the optimizer's moments, random state."""
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
@@ -24,22 +25,49 @@ class Optimizer(Protocol):
 Parts = dict[str, Tensor]
 
 
-def capture(step: int, seconds: float, run_id: str, modules: dict[str, nn.Module], optimizer: Optimizer) -> Checkpoint:
-    """Take down everything that the next step depends on."""
+def random_state() -> Parts:
+    """Where the random generators of this process stand."""
+    state = {"cpu": torch.get_rng_state()}
+    return state | ({"cuda": torch.cuda.get_rng_state()} if torch.cuda.is_available() else {})
+
+
+def set_random_state(state: Parts) -> None:
+    """Let them stand there again."""
+    torch.set_rng_state(state["cpu"])
+    if torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"])
+
+
+def capture(
+    step: int,
+    seconds: float,
+    run_id: str,
+    modules: dict[str, nn.Module],
+    optimizer: Optimizer,
+    random: Sequence[Parts],
+) -> Checkpoint:
+    """Take down everything that the next step depends on; the random states are those of all processes."""
     tensors: Parts = {}
     for name, module in modules.items():
         tensors |= {f"{name}.{key}": value for key, value in module.state_dict().items()}
     state = optimizer.state_dict()
     for index, moments in state["state"].items():
         tensors |= {f"optimizer.{index}.{key}": value for key, value in moments.items()}
-    tensors["random.cpu"] = torch.get_rng_state()
-    if torch.cuda.is_available():
-        tensors["random.cuda"] = torch.cuda.get_rng_state()
+    tensors |= {f"random.{kind}": torch.stack([of[kind] for of in random]) for kind in random[0]}
     return Checkpoint(step, run_id, tensors, {"seconds": seconds, "param_groups": state["param_groups"]})
 
 
-def restore(checkpoint: Checkpoint, modules: dict[str, nn.Module], optimizer: Optimizer) -> float:
+def restore(
+    checkpoint: Checkpoint, modules: dict[str, nn.Module], optimizer: Optimizer, *, rank: int, processes: int
+) -> float:
     """Put it all back, and return how many seconds the run had taken.
+
+    Args:
+        checkpoint: where to go on from.
+        modules: as they were captured.
+        optimizer: as it was captured.
+        rank: of this process, whose random state is put back.
+        processes: how many there are; as many as there were.
 
     Raises:
         RunError: the checkpoint was written by another version of the model.
@@ -50,9 +78,9 @@ def restore(checkpoint: Checkpoint, modules: dict[str, nn.Module], optimizer: Op
         groups = checkpoint.extra["param_groups"]
         optimizer.load_state_dict({"state": _moments(checkpoint), "param_groups": groups})
         _match_layout(optimizer)
-        torch.set_rng_state(checkpoint.tensors["random.cpu"])
-        if torch.cuda.is_available():
-            torch.cuda.set_rng_state(checkpoint.tensors["random.cuda"])
+        # One process alone used to write its state without a dimension for processes.
+        states = _below(checkpoint, "random").items()
+        set_random_state({kind: every.view(processes, -1)[rank].clone() for kind, every in states})
         return float(checkpoint.extra["seconds"])  # type: ignore[arg-type]  # refused below if it is no number
     except (RuntimeError, KeyError, TypeError, ValueError) as error:
         raise RunError(
