@@ -173,6 +173,27 @@ def test_low_precision_stays_within_rounding(dtype: torch.dtype, rounding: float
         assert max(gradient for _, gradient in found) < rounding
 
 
+def under_autocast() -> list[float]:
+    """Value and gradients inside of autocast, backward pass included, against those outside."""
+    errors = []
+    for engine in (Gathered(Tiled(2, 3)), TwoSided(), Ring(), Ring(Tiled(2, 3))):
+        for loss in LOSSES:
+            found = []
+            for enabled in (False, True):
+                query, key = (_rows()[name].float().requires_grad_() for name in ("x", "y"))
+                with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+                    value: Tensor = loss(query, key, temperature=0.1, engine=engine)
+                    torch.autograd.backward(value)
+                found.append([value.detach(), query.grad, key.grad])
+            errors += [float((a - b).abs().max()) for a, b in zip(*found, strict=True)]
+    return errors
+
+
+def test_under_autocast_nothing_is_computed_in_half_precision() -> None:
+    for errors in run(2, under_autocast):
+        assert max(errors) == 0
+
+
 def second_derivatives() -> list[str]:
     said = []
     for loss in LOSSES:

@@ -11,6 +11,7 @@ from torch import Tensor
 from info_nce.distributed import Ranks, differentiated_once, visits
 from info_nce.engines.across import Across, Shards, moving, on, rows_of, spread
 from info_nce.engines.base import Engine, Lines, Statistics, Totals, merged
+from info_nce.precision import without_autocast
 from info_nce.scores import COLUMNS, ROWS, Operand, ScoreMatrix
 
 __all__ = ["Ring"]
@@ -115,7 +116,8 @@ class _Travelled(torch.autograd.Function):
         journey: _Journey = ctx.journey.of(tensors)
         flags = iter(ctx.needs_input_grad[1:])
         wanted = [{name for name in of if next(flags)} for of in journey.operands]
-        found = _gradients(journey, journey.named(flat), journey.named(slopes), wanted)
+        with without_autocast(tensors[0].device.type):  # a caller may run backward inside of it
+            found = _gradients(journey, journey.named(flat), journey.named(slopes), wanted)
         return None, *(of.get(name) for of, names in zip(found, journey.operands, strict=True) for name in names)
 
 
