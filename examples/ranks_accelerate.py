@@ -62,6 +62,7 @@ def main(steps: int = 5, batch_size: int = 33, save: str | None = None) -> None:
     print(f"rank {rank} of {world_size}: loss {loss.item():.6f}, temperature {temperature:.6f}")
     if save:
         accelerator.save(accelerator.unwrap_model(trained).state_dict(), save)
+    trained, optimizer = accelerator.free_memory(trained, optimizer)  # before the group: else torch can wait for itself
     accelerator.end_training()
 
 

@@ -67,6 +67,7 @@ def main(steps: int = 5, batch_size: int = 33, save: str | None = None) -> None:
     if save and rank == 0:
         torch.save(model.state_dict(), save)
     if world_size > 1:
+        del trained  # DDP goes before its group does: the other way round, torch can wait for itself
         dist.destroy_process_group()
 
 
