@@ -177,7 +177,15 @@ def test_both_signals_are_listened_to_and_only_inside() -> None:
 
 
 def test_a_signal_is_remembered_once_and_then_acts_as_before() -> None:
-    before = signal.getsignal(signal.SIGINT)
+    # of a job in the background, a shell has SIGINT ignored
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        _remembered_once(signal.default_int_handler)
+    finally:
+        signal.signal(signal.SIGINT, inherited)
+
+
+def _remembered_once(before: object) -> None:
     with Interruption() as interruption:
         assert not interruption.asked
         os.kill(os.getpid(), signal.SIGINT)
