@@ -135,6 +135,10 @@ class Across(Engine):
         """Those of the local engine: of this rank's matrix."""
         return self.local.pulled(matrix, statistics, lines, wanted)
 
+    def hardest(self, matrix: ScoreMatrix, count: int) -> tuple[Tensor, Tensor]:
+        """Those among this rank's own keys, by the local engine; `hardest_lists` finds those of all ranks."""
+        return self.local.hardest(matrix, count)
+
     def hardest_lists(self, matrix: ScoreMatrix, count: int) -> ScoreMatrix:
         """The hardest negatives of all ranks, for those engines that can."""
         if self.ranks.size == 1:
