@@ -1,0 +1,105 @@
+"""What was measured about a run, as one table: systems down, measures across."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from info_nce.errors import RunError
+from info_nce.recipes.files import write_safely
+
+FILE = "evaluation.json"
+TRAINED, UNTRAINED, CHANCE = "trained", "untrained", "chance"
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What one system reaches by one measure.
+
+    Args:
+        system: "trained", "untrained", "chance", or a baseline such as "char TF-IDF".
+        measure: with its unit's sense, such as "R@10 picture to text" or "direction of motion, linear probe".
+        value: shares from 0 to 1; ranks and correlations as they are.
+        standard_error: over the test items; NaN where there is none, as for chance.
+        setting: what was chosen on the validation part, in words; "" if nothing was.
+    """
+
+    system: str
+    measure: str
+    value: float
+    standard_error: float = math.nan
+    setting: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scorecard:
+    """Everything that was measured about one run.
+
+    Args:
+        run: the folder's name.
+        recipe: by name.
+        weights: sha256 of the weights that were measured.
+        counts: items by part.
+        headline: the measure that the recipe is judged by.
+        scores: one for each system and measure.
+        notes: what a reader must know to read the numbers rightly, one sentence each.
+    """
+
+    run: str
+    recipe: str
+    weights: str
+    counts: Mapping[str, int]
+    headline: str
+    scores: tuple[Score, ...]
+    notes: tuple[str, ...] = ()
+
+    def systems(self) -> list[str]:
+        """In the order in which they were measured."""
+        return list(dict.fromkeys(score.system for score in self.scores))
+
+    def measures(self) -> list[str]:
+        """In the order in which they were measured."""
+        return list(dict.fromkeys(score.measure for score in self.scores))
+
+    def find(self, system: str, measure: str) -> Score | None:
+        """One cell of the table; None where that was not measured."""
+        return next((s for s in self.scores if (s.system, s.measure) == (system, measure)), None)
+
+    def save(self, folder: Path) -> Path:
+        """Write evaluation.json, whole or not at all; NaN becomes null.
+
+        Raises:
+            RunError: the disk is full or cannot be written to.
+        """
+        plain = asdict(self)
+        for score in plain["scores"]:
+            for name in ("value", "standard_error"):
+                score[name] = score[name] if math.isfinite(score[name]) else None
+        text = json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False)
+        write_safely(folder / FILE, f"{text}\n".encode())
+        return folder / FILE
+
+
+def load_scorecard(folder: Path) -> Scorecard:
+    """Read evaluation.json of a run folder.
+
+    Raises:
+        RunError: it is not there, or it is not what `Scorecard.save` writes.
+    """
+    file = folder / FILE
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        numbers = ("value", "standard_error")
+        scores = tuple(
+            Score(**{name: math.nan if name in numbers and v is None else v for name, v in score.items()})
+            for score in found.pop("scores")
+        )
+        return Scorecard(**{**found, "scores": scores, "notes": tuple(found["notes"])})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunError(
+            f"{file} cannot be read.",
+            got=f"{type(error).__name__}: {error}",
+            expected="the numbers of an evaluation of this run",
+            advice=f"info-nce evaluate {folder}",
+        ) from error
