@@ -9,7 +9,7 @@ import torch
 from info_nce.errors import SettingError
 from info_nce.evaluation.approximate import approximate_nearest
 from info_nce.evaluation.index import Index, Origin, load_index, save_index
-from info_nce.evaluation.neighbours import nearest
+from info_nce.neighbours import nearest
 
 ORIGIN = Origin(run="runs/one", recipe="simclr", kind="image", weights="ab" * 32)
 
