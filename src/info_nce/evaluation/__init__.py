@@ -6,7 +6,7 @@ from info_nce.evaluation.index import Index, index_path, load_index, save_index
 from info_nce.evaluation.matches import Match, Matches
 from info_nce.evaluation.scorecard import Score, Scorecard, load_scorecard
 from info_nce.evaluation.search import search, search_index
-from info_nce.evaluation.tables import show
+from info_nce.evaluation.tables import headline, show
 
 __all__ = [
     "INDEX_SUFFIXES",
@@ -16,6 +16,7 @@ __all__ = [
     "Score",
     "Scorecard",
     "embed",
+    "headline",
     "index_path",
     "load_index",
     "load_scorecard",
