@@ -5,13 +5,15 @@ Whatever a person can put right is one panel and exit code 2; anything else is a
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, make_dataclass
 from importlib.metadata import PackageNotFoundError, version
+from inspect import cleandoc
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Generic, TypeVar, Union
 
 from info_nce.checks import ArgumentError
 from info_nce.errors import SettingError, UserError, needs_extra
+from info_nce.recipes import RECIPES, recipe_class
 
 with needs_extra("train"):
     import tyro
@@ -21,10 +23,9 @@ with needs_extra("train"):
     from rich.text import Text
     from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional, arg, subcommand
 
-with needs_extra("images"):
-    from info_nce.recipes import simclr
+    from info_nce.recipes.base import Recipe
     from info_nce.recipes.processes import Processes
-    from info_nce.recipes.runs import load_run, started_by
+    from info_nce.recipes.runs import Weights, load_run, recipe_of, started_by
 
 STOPPED = 130
 
@@ -32,32 +33,37 @@ Folder = Annotated[str, arg(metavar="FOLDER")]
 RunFolder = Annotated[Positional[Path], arg(metavar="RUN")]
 
 
-@dataclass(frozen=True, slots=True)
-class TrainSimCLR:
-    """Train an image encoder without labels, evaluate it, and say what to do next.
+R = TypeVar("R", bound=Recipe[Any])
+
+
+@dataclass(frozen=True)
+class Train(Generic[R]):
+    """Train, evaluate, and say what to do next.
 
     Args:
-        settings: of SimCLR, arXiv:2002.05709.
-        run: the folder to train into, new or empty; runs/simclr-DATE-TIME if left out.
+        settings: every setting of a run has its default here; the run's config.json keeps them.
+        run: the folder to train into, new or empty; runs/RECIPE-DATE-TIME if left out.
         resume: go on with the run in this folder, exactly where it was stopped.
         debug: show where an error happened.
     """
 
-    settings: OmitArgPrefixes[simclr.SimCLR]
+    settings: OmitArgPrefixes[R]
     run: Folder = ""
     resume: Folder = ""
     debug: bool = False
 
     def do(self, console: Console, words: Sequence[str]) -> int:
         """Train, on several processes if a launcher has started several; all the rest is for the main one."""
+        from info_nce.recipes.train import train  # noqa: PLC0415 (a command loads only what it needs)
+
         processes = Processes()
-        folder, settings = processes.first(self._place)
-        finished = simclr.train(settings, folder, console, resume=bool(self.resume), command=["info-nce", *words])
+        folder, recipe = processes.first(self._place)
+        finished = train(recipe, folder, console, resume=bool(self.resume), command=["info-nce", *words])
         processes.leave()
         if not processes.main:
             return 0 if finished else STOPPED
         if not finished:
-            again = f"{started_by(processes.count)} train simclr --resume {folder}"
+            again = f"{started_by(processes.count)} train {recipe.name} --resume {folder}"
             console.print(f"Stopped; nothing is lost. Go on with:\n  {again}", soft_wrap=True)
             return STOPPED
         Evaluate(folder).do(console, words)
@@ -70,42 +76,52 @@ class TrainSimCLR:
         )
         return 0
 
-    def _place(self) -> tuple[Path, simclr.SimCLR]:
+    def _place(self) -> tuple[Path, Recipe[Any]]:
         if not self.resume:
-            return Path(self.run or f"runs/simclr-{time.strftime('%Y%m%d-%H%M%S')}").expanduser(), self.settings
+            named = self.run or f"runs/{self.settings.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+            return Path(named).expanduser(), self.settings
         folder = Path(self.resume).expanduser()
-        then = simclr.settings_of(folder)
+        then = recipe_of(folder)
+        if type(then) is not type(self.settings):
+            raise SettingError(
+                f"{folder} is the run of another recipe.",
+                got=f"train {self.settings.name}",
+                expected=f"train {then.name}",
+                advice=f"info-nce train {then.name} --resume {folder}",
+            )
         new = [f.name for f in fields(then) if getattr(self.settings, f.name) not in (f.default, getattr(then, f.name))]
         if new or self.run:
             raise SettingError(
                 "a run is resumed with the settings that it began with.",
                 got=", ".join(f"--{name.replace('_', '-')}" for name in (*new, *(["run"] if self.run else []))),
                 expected="no other option beside --resume",
-                advice=f"info-nce train simclr --resume {folder}",
+                advice=f"info-nce train {then.name} --resume {folder}",
             )
         return folder, then
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluate:
-    """Score a run beside raw pixels and an untrained encoder.
+    """Score a run on its test part, beside chance, raw features and no training.
 
     Args:
         run: its folder.
+        weights: the last ones, or those with the best validation loss.
         debug: show where an error happened.
     """
 
     run: RunFolder
+    weights: Weights = "last"
     debug: bool = False
 
     def do(self, console: Console, words: Sequence[str]) -> int:  # noqa: ARG002 (one signature for all commands)
         """Evaluate and show."""
-        run = load_run(self.run)
-        from info_nce.evaluation import evaluate_run, show  # noqa: PLC0415 (scikit-learn takes seconds)
+        run = load_run(self.run, self.weights)
+        from info_nce.evaluation import show  # noqa: PLC0415 (a command loads only what it needs)
 
-        with console.status("evaluating beside raw pixels and the untrained encoder"):
-            evaluation = evaluate_run(run)
-        show(evaluation, console)
+        with console.status("evaluating beside raw features and the untrained model"):
+            card = run.recipe.evaluate(run)
+        show(card, console)
         return 0
 
 
@@ -176,14 +192,23 @@ class Data:
         return 0
 
 
-# "train simclr" is one name with a space in it, so that `info-nce --help` lists every recipe at once.
-Command = (
-    Annotated[TrainSimCLR, subcommand("train simclr")]
-    | Annotated[Evaluate, subcommand("evaluate")]
-    | Annotated[Search, subcommand("search")]
-    | Annotated[Report, subcommand("report")]
-    | Annotated[Data, subcommand("data")]
-)
+def _commands(word: str) -> Any:
+    """All commands; of the recipes, only the one that is asked for is opened, as each needs packages of its own."""
+    # "train simclr" is one name with a space in it, so that `info-nce --help` lists every recipe at once.
+    trains = (
+        Annotated[
+            Train[recipe_class(name)] if word == f"train {name}" else make_dataclass(f"Train_{name}", ()),  # type: ignore[misc]  # known when it runs
+            subcommand(f"train {name}", description=_about(name) if word == f"train {name}" else f"{summary}."),
+        ]
+        for name, (_, summary) in RECIPES.items()
+    )
+    others = (Evaluate, Search, Report, Data)
+    return Union[(*trains, *(Annotated[other, subcommand(other.__name__.lower())] for other in others))]
+
+
+def _about(name: str) -> str:
+    # what a recipe's docstring says before its arguments, which tyro shows one by one
+    return cleandoc(recipe_class(name).__doc__ or "").partition("\n\nArgs:")[0]
 
 
 def run(words: Sequence[str]) -> int:
@@ -191,9 +216,10 @@ def run(words: Sequence[str]) -> int:
     console, errors = Console(), Console(stderr=True)
     _warn_of_the_namesake(errors)
     joined = [" ".join(words[:2]), *words[2:]] if words[:1] == ["train"] and words[1:2] != ["--help"] else list(words)
-    command = tyro.cli(Command, prog="info-nce", args=joined, description=_DESCRIPTION, config=(FlagCreatePairsOff,))
+    commands = _commands(joined[0] if joined else "")
+    command = tyro.cli(commands, prog="info-nce", args=joined, description=_DESCRIPTION, config=(FlagCreatePairsOff,))
     try:
-        return command.do(console, words)
+        code: int = command.do(console, words)
     except (UserError, ArgumentError) as error:
         if command.debug:
             raise
@@ -203,6 +229,7 @@ def run(words: Sequence[str]) -> int:
     except KeyboardInterrupt:
         errors.print("Stopped.")
         return STOPPED
+    return code
 
 
 _DESCRIPTION = "Contrastive learning: train an encoder without labels, see how good it is, search with it."

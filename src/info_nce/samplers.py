@@ -81,4 +81,4 @@ class Shuffled(BatchSampler):
     def epoch(self, number: int) -> Sequence[Int64[Tensor, " b"]]:
         """Shuffle, and cut."""
         order = torch.from_numpy(self.generator(number).permutation(self.count))
-        return order[: len(self) * self.batch_size].split(self.batch_size)
+        return torch.split(order[: len(self) * self.batch_size], self.batch_size)

@@ -14,7 +14,8 @@ from info_nce.evaluation import Evaluation, evaluate_run, load_evaluation, weigh
 from info_nce.evaluation.features import encode, raw_pixels
 from info_nce.evaluation.geometry import effective_rank, evenly, uniformity
 from info_nce.evaluation.near_duplicates import far_from_training
-from info_nce.evaluation.results import FILE, LINEAR, RAW, TRAINED, UNTRAINED, Accuracy
+from info_nce.evaluation.results import LINEAR, RAW, Accuracy
+from info_nce.evaluation.scorecard import FILE, TRAINED, UNTRAINED
 from info_nce.evaluation.scoring import paired_difference
 from tests.evaluation.fakes import FACTS, labelled, part, run_on, squares, unlabelled
 

@@ -8,7 +8,8 @@ import pytest
 from rich.console import Console
 
 from info_nce.evaluation import Evaluation, evaluate_run, show
-from info_nce.evaluation.results import ALL, FAR, LINEAR, RAW, UNTRAINED, Accuracy, Difference
+from info_nce.evaluation.results import ALL, FAR, LINEAR, RAW, Accuracy, Difference
+from info_nce.evaluation.scorecard import UNTRAINED
 from info_nce.evaluation.verdict import headline, points, verdict
 from tests.evaluation.fakes import labelled, run_on, unlabelled
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from info_nce.data.images import Facts, ImageSet, Splits, first_of_each, split
+from info_nce.data.images import ImageSet, first_of_each, split
+from info_nce.data.splits import Facts, Splits
 from info_nce.data.wheels import Wheel, locate, read_member
 from info_nce.errors import DataError
 
@@ -64,7 +65,7 @@ def read_array(content: bytes, source: str) -> np.ndarray:
         ) from error
 
 
-def load_animals(*, data_file: str | Path | None = None, cache: Path | None = None) -> Splits:
+def load_animals(*, data_file: str | Path | None = None, cache: Path | None = None) -> Splits[ImageSet]:
     """Load 10,000 animal silhouettes of 28 x 28 pixels, without exact duplicates, in three fixed parts.
 
     Args:
@@ -98,7 +99,7 @@ def facts(published: int = 10_000, unique: int = 9_716) -> Facts:
         licence="MIT, as the package's metadata states; where the silhouettes come from is not stated there",
         credit="Sina Mohammadi, author of the package",
         origin=f"PyPI {WHEEL.requirement}, sha256 {WHEEL.sha256}",
-        used_for="simclr",
+        used_for="simclr, moco",
         counts=f"{published:,} pictures, {unique:,} after exact duplicates are removed; split 60 / 20 / 20 by class",
         notes=(_NEAR_DUPLICATES,),
     )

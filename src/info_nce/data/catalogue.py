@@ -1,10 +1,11 @@
 """What there is to train on, for `info-nce data`; looking at the list fetches nothing."""
 
-from info_nce.data import animals
-from info_nce.data.images import Facts
+from info_nce.data import animals, digits
+from info_nce.data.splits import Facts
 
 CATALOGUE = {
     "animals": animals.facts(),
+    "digits": digits.facts(),
     "FOLDER": Facts(
         what="your own pictures: png, jpg, webp, bmp or gif, in a folder at any depth; sub-folders are labels "
         "(below train, val and the like, if there are such), which only the evaluation sees",
@@ -12,7 +13,7 @@ CATALOGUE = {
         licence="yours",
         credit="yours",
         origin="--data FOLDER",
-        used_for="simclr",
+        used_for="simclr, moco",
         notes=("Exact duplicates are left out. Split 60 / 20 / 20 within each sub-folder, 80 / 20 without labels.",),
     ),
 }

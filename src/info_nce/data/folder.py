@@ -20,7 +20,8 @@ from typing import BinaryIO
 import numpy as np
 import torch
 
-from info_nce.data.images import Facts, ImageSet, Splits, first_of_each, split
+from info_nce.data.images import ImageSet, first_of_each, split
+from info_nce.data.splits import Facts, Splits
 from info_nce.errors import DataError, needs_extra
 
 with needs_extra("images"):
@@ -47,7 +48,7 @@ _DAMAGE = (
 )
 
 
-def load_folder(folder: str | Path, *, image_size: int = 64, skip_bad: bool = False) -> Splits:
+def load_folder(folder: str | Path, *, image_size: int = 64, skip_bad: bool = False) -> Splits[ImageSet]:
     """Load every picture under a folder, without exact duplicates, in three fixed parts.
 
     Args:
@@ -194,7 +195,7 @@ def _splits_at_the_top(names: Sequence[str]) -> list[str]:
     return sorted(top) if {name.lower() for name in top} <= _SPLIT_NAMES else []
 
 
-def _split(whole: ImageSet, root: Path, *, duplicates: int, bad: dict[Path, str]) -> Splits:
+def _split(whole: ImageSet, root: Path, *, duplicates: int, bad: dict[Path, str]) -> Splits[ImageSet]:
     notes = []
     if duplicates:
         notes.append(f"Left out as exact duplicates: {duplicates:,}.")
@@ -210,7 +211,7 @@ def _split(whole: ImageSet, root: Path, *, duplicates: int, bad: dict[Path, str]
         licence="yours",
         credit="yours",
         origin=str(root),
-        used_for="simclr",
+        used_for="simclr, moco",
         counts=f"{len(whole):,} pictures, {whole.images.numel() / 1e6:,.1f} MB in memory",
         notes=tuple(notes),
     )

@@ -1,38 +1,16 @@
 """A set of pictures in memory, and its three fixed parts."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
-# The split has a seed of its own: it must not move when the training seed does.
-SPLIT_SEED = 20_200_213
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What a reader should know before trusting a number: what the pictures are, whose they are, and how they came.
-
-    Args:
-        what: one sentence.
-        licence: as the package states it.
-        credit: whom to name.
-        origin: where it comes from, with the version.
-        used_for: the recipes that use it.
-        counts: how many pictures are where, in words.
-        notes: traps, one sentence each.
-    """
-
-    what: str
-    licence: str
-    credit: str
-    origin: str
-    used_for: str
-    counts: str
-    notes: tuple[str, ...] = ()
+from info_nce.data.splits import SPLIT_SEED, Facts, Splits, only
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,6 +35,25 @@ class ImageSet:
         """Count the pictures."""
         return len(self.images)
 
+    def content(self) -> Iterator[bytes]:
+        """Pictures, then labels."""
+        yield f"{tuple(self.images.shape)}".encode()
+        yield self.images.contiguous().numpy().tobytes()
+        if self.labels is not None:
+            yield self.labels.numpy().tobytes()
+
+    def about(self) -> dict[str, Any]:
+        """What an encoder of pictures has to know."""
+        return {"channels": self.images.shape[1], "image_size": self.images.shape[-1]}
+
+    def items(self, kind: str) -> UInt8[Tensor, "n c h w"]:
+        """The pictures."""
+        return only("image", kind, self.images)
+
+    def ids(self) -> tuple[str, ...]:
+        """Their files, or their numbers in this part."""
+        return self.paths or tuple(f"{self.name.rsplit('/', 1)[-1]}:{i}" for i in range(len(self)))
+
     def take(self, index: Int64[Tensor, " k"], name: str | None = None) -> "ImageSet":
         """Choose pictures, with everything that belongs to them."""
         return replace(
@@ -66,35 +63,6 @@ class ImageSet:
             labels=None if self.labels is None else self.labels[index],
             paths=None if self.paths is None else tuple(self.paths[i] for i in index.tolist()),
         )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Splits:
-    """The parts of a data set: to train on, to choose settings on, and to report on, each picture in one of them.
-
-    Args:
-        train: what the encoder sees, without labels.
-        validation: where settings are chosen.
-        test: where the result is reported, once; empty for a data set without labels.
-        facts: about the whole.
-        source: what to give to `load_splits` to have it again.
-    """
-
-    train: ImageSet
-    validation: ImageSet
-    test: ImageSet
-    facts: Facts
-    source: str
-
-    def fingerprint(self) -> str:
-        """Tell data sets apart: the sha256 of all pictures and labels, in their order."""
-        digest = hashlib.sha256()
-        for part in (self.train, self.validation, self.test):
-            digest.update(f"{tuple(part.images.shape)}".encode())
-            digest.update(part.images.contiguous().numpy().tobytes())
-            if part.labels is not None:
-                digest.update(part.labels.numpy().tobytes())
-        return digest.hexdigest()
 
 
 def first_of_each(images: UInt8[Tensor, "n c h w"]) -> Int64[Tensor, " k"]:
@@ -108,7 +76,7 @@ def first_of_each(images: UInt8[Tensor, "n c h w"]) -> Int64[Tensor, " k"]:
     return torch.tensor(list(seen.values()), dtype=torch.int64)
 
 
-def split(whole: ImageSet, facts: Facts, source: str) -> Splits:
+def split(whole: ImageSet, facts: Facts, source: str) -> Splits[ImageSet]:
     """Cut a set into fixed parts: 60 / 20 / 20 within each class; without labels 80 / 20 and nothing to test on."""
     shuffle = np.random.default_rng(SPLIT_SEED)
     shares = (0.2, 0.2) if whole.labels is not None else (0.2, 0.0)

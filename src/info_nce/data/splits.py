@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
+from info_nce.errors import DataError
+
 # The split has a seed of its own: it must not move when the training seed does.
 SPLIT_SEED = 20_200_213
 
@@ -33,6 +35,23 @@ class Part(Protocol):
 
 
 P = TypeVar("P", bound=Part)
+T = TypeVar("T")
+
+
+def only(has: str, wanted: str, items: T) -> T:
+    """Hand out the items of the one kind that there is.
+
+    Raises:
+        DataError: another kind was asked for.
+    """
+    if wanted != has:
+        raise DataError(
+            f"these data hold no items of the kind {wanted!r}.",
+            got=f"--kind {wanted}",
+            expected=f"--kind {has}",
+            advice="leave --kind out",
+        )
+    return items
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,7 @@
-"""How good is an encoder? Simple classifiers on it beside raw pixels and no training, and a search through pictures."""
+"""How good is a model? Measured on items that it never saw, beside raw features, chance and no training at all."""
 
-from info_nce.evaluation.evaluate import evaluate_run, weights_fingerprint
-from info_nce.evaluation.results import Evaluation, load_evaluation
+from info_nce.evaluation.scorecard import Score, Scorecard, load_scorecard
 from info_nce.evaluation.search import Match, Matches, search
 from info_nce.evaluation.tables import show
 
-__all__ = [
-    "Evaluation",
-    "Match",
-    "Matches",
-    "evaluate_run",
-    "load_evaluation",
-    "search",
-    "show",
-    "weights_fingerprint",
-]
+__all__ = ["Match", "Matches", "Score", "Scorecard", "load_scorecard", "search", "show"]

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 
-import torch
 from jaxtyping import Float, UInt8
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from info_nce.evaluation.results import RAW, TRAINED, UNTRAINED
+from info_nce.data import ImageSet
+from info_nce.evaluation.results import RAW
+from info_nce.evaluation.scorecard import TRAINED, UNTRAINED
 from info_nce.recipes.runs import Run
 
 # More numbers per picture make a linear probe slow and no better.
@@ -25,19 +26,7 @@ def raw_pixels(images: UInt8[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
     return functional.adaptive_avg_pool2d(pixels, side).flatten(1) if side < images.shape[-1] else pixels.flatten(1)
 
 
-def encode(encoder: nn.Module, images: UInt8[Tensor, "n c h w"], batch_size: int = 512) -> Float[Tensor, "n d"]:
-    """Send pictures through an encoder, a batch at a time."""
-    if len(images) == 0:
-        return torch.empty(0, encoder(images.new_zeros(1, *images.shape[1:]).float()).shape[1])
-    with torch.inference_mode():
-        return torch.cat([encoder(batch.float() / 255) for batch in torch.split(images, batch_size)])
-
-
-def feature_kinds(run: Run) -> dict[str, Features]:
+def feature_kinds(run: Run[ImageSet]) -> dict[str, Features]:
     """List the three kinds of features that are compared, worst expected first; both encoders give pooled h."""
-    untrained, trained = run.untrained_encoder(), run.encoder()
-    return {
-        RAW: raw_pixels,
-        UNTRAINED: lambda images: encode(untrained, images),
-        TRAINED: lambda images: encode(trained, images),
-    }
+    untrained, trained = run.embedders(trained=False)["image"], run.embedders()["image"]
+    return {RAW: raw_pixels, UNTRAINED: untrained, TRAINED: trained}

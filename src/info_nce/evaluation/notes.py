@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from info_nce.data import Splits
+from info_nce.data import ImageSet, Splits
 from info_nce.evaluation.features import raw_pixels
 from info_nce.evaluation.results import ENOUGH
 
@@ -15,12 +15,14 @@ FEW = 10
 _NAMED = 5
 
 
-def has_labels(splits: Splits) -> bool:
+def has_labels(splits: Splits[ImageSet]) -> bool:
     """Is there anything to compare the answers with?"""
     return splits.train.labels is not None and splits.test.labels is not None and len(splits.test) > 0
 
 
-def notes_for(run_note: str, splits: Splits, far: Bool[Tensor, " n"], neighbours: Sequence[int]) -> tuple[str, ...]:
+def notes_for(
+    run_note: str, splits: Splits[ImageSet], far: Bool[Tensor, " n"], neighbours: Sequence[int]
+) -> tuple[str, ...]:
     """Say what is unusual about the data or the run, one sentence each; nothing where all is as it should be.
 
     Args:
@@ -39,7 +41,7 @@ _NO_LABELS = (
 )
 
 
-def _about_labels(splits: Splits, far: Bool[Tensor, " n"], neighbours: Sequence[int]) -> list[str]:
+def _about_labels(splits: Splits[ImageSet], far: Bool[Tensor, " n"], neighbours: Sequence[int]) -> list[str]:
     train, test, names = splits.train, splits.test, splits.train.class_names
     known, asked = (torch.bincount(p.labels, minlength=len(names)) for p in (train, test) if p.labels is not None)
     unseen = [name for name, k, n in zip(names, known, asked, strict=True) if n and not k]

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from info_nce.errors import RunError
+from info_nce.evaluation.scorecard import CHANCE, FILE, TRAINED, Scorecard
+from info_nce.evaluation.scorecard import Score as Row
 from info_nce.recipes.files import write_safely
 
-FILE = "evaluation.json"
-TRAINED, UNTRAINED, RAW = "trained encoder", "untrained encoder", "raw pixels"
+RAW, MAJORITY = "raw pixels", "most frequent"
 LINEAR = "linear probe"
 ALL, FAR = "all", "far"
 # From so many pictures on, the part without look-alikes speaks for the encoder; fewer say too little.
@@ -71,7 +72,7 @@ class Score:
     """What one classifier makes of one kind of feature.
 
     Args:
-        features: "raw pixels", "untrained encoder" or "trained encoder".
+        features: "raw pixels", "untrained" or "trained".
         probe: "linear probe", "5 neighbours" or "20 neighbours".
         setting: what was chosen for it, in words; "" if nothing was.
         all: on every test picture.
@@ -92,7 +93,7 @@ class Difference:
     """How much better is the trained encoder than a baseline, with the same classifier on the same pictures?
 
     Args:
-        baseline: "raw pixels" or "untrained encoder".
+        baseline: "raw pixels" or "untrained".
         probe: as in `Score`.
         part: "all" or "far".
         gain: share of the trained encoder minus share of the baseline, from -1 to 1; 0 = no better.
@@ -146,7 +147,8 @@ class Evaluation:
 
     Args:
         run: the folder's name.
-        weights: sha256 of the weights that were measured; "" where a run has no such file.
+        recipe: by name.
+        weights: sha256 of the weights that were measured.
         counts: pictures by part: train, validation, test, far.
         classes: names, in the order of the labels.
         chance: share that guessing among the classes would get.
@@ -159,6 +161,7 @@ class Evaluation:
     """
 
     run: str
+    recipe: str
     weights: str
     counts: Mapping[str, int]
     classes: tuple[str, ...]
@@ -183,6 +186,31 @@ class Evaluation:
         """Find one comparison."""
         wanted = (baseline, probe, part)
         return next(found for found in self.differences if (found.baseline, found.probe, found.part) == wanted)
+
+    def scorecard(self, verdict: str) -> Scorecard:
+        """The accuracies alone, as every recipe shows its own, with what they mean in words."""
+        found = []
+        for score in self.scores:
+            for part, accuracy in ((ALL, score.all), (FAR, score.far)):
+                if accuracy.total:
+                    measure = f"{score.probe}, {part}"
+                    found.append(Row(score.features, measure, accuracy.share, accuracy.standard_error, score.setting))
+        guesses = [
+            Row(system, row.measure, value)
+            for system, value in ((CHANCE, self.chance), (MAJORITY, self.majority.share))
+            for row in found
+            if row.system == TRAINED
+        ]
+        return Scorecard(
+            run=self.run,
+            recipe=self.recipe,
+            weights=self.weights,
+            counts=self.counts,
+            headline=f"{LINEAR}, {self.main_part}",
+            scores=(*guesses, *found),
+            verdict=verdict,
+            notes=self.notes,
+        )
 
     def save(self, folder: Path) -> Path:
         """Write evaluation.json, whole or not at all; NaN becomes null.

@@ -1,16 +1,19 @@
-"""What was measured about a run, as one table: systems down, measures across."""
+"""What was measured about a run, as one table of systems and measures."""
 
 import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 from info_nce.errors import RunError
 from info_nce.recipes.files import write_safely
 
 FILE = "evaluation.json"
 TRAINED, UNTRAINED, CHANCE = "trained", "untrained", "chance"
+
+Unit = Literal["share", "rank", "correlation"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,8 @@ class Score:
         value: shares from 0 to 1; ranks and correlations as they are.
         standard_error: over the test items; NaN where there is none, as for chance.
         setting: what was chosen on the validation part, in words; "" if nothing was.
+        unit: what the value is: a "share" from 0 to 1, more being better; a "rank", less being better; or a
+            "correlation" from -1 to 1.
     """
 
     system: str
@@ -30,6 +35,7 @@ class Score:
     value: float
     standard_error: float = math.nan
     setting: str = ""
+    unit: Unit = "share"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,7 @@ class Scorecard:
         counts: items by part.
         headline: the measure that the recipe is judged by.
         scores: one for each system and measure.
+        verdict: what was found, in plain words; told from the headline's scores if left out.
         notes: what a reader must know to read the numbers rightly, one sentence each.
     """
 
@@ -52,6 +59,7 @@ class Scorecard:
     counts: Mapping[str, int]
     headline: str
     scores: tuple[Score, ...]
+    verdict: str = ""
     notes: tuple[str, ...] = ()
 
     def systems(self) -> list[str]:
@@ -89,12 +97,8 @@ def load_scorecard(folder: Path) -> Scorecard:
     """
     file = folder / FILE
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        numbers = ("value", "standard_error")
-        scores = tuple(
-            Score(**{name: math.nan if name in numbers and v is None else v for name, v in score.items()})
-            for score in found.pop("scores")
-        )
+        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        scores = tuple(_score(score) for score in found["scores"])
         return Scorecard(**{**found, "scores": scores, "notes": tuple(found["notes"])})
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(
@@ -103,3 +107,8 @@ def load_scorecard(folder: Path) -> Scorecard:
             expected="the numbers of an evaluation of this run",
             advice=f"info-nce evaluate {folder}",
         ) from error
+
+
+def _score(found: dict[str, Any]) -> Score:
+    numbers: dict[str, Any] = {name: math.nan if value is None else value for name, value in found.items()}
+    return Score(**numbers)

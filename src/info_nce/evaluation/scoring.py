@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor
 
-from info_nce.evaluation.results import ALL, FAR, RAW, UNTRAINED, Accuracy, Confusion, Difference, Score
+from info_nce.evaluation.results import ALL, FAR, RAW, Accuracy, Confusion, Difference, Score
+from info_nce.evaluation.scorecard import UNTRAINED
 
 _CONFUSIONS = 5
 

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from info_nce.data import ImageSet, Splits
 from info_nce.errors import DataError, SettingError, needs_extra
-from info_nce.evaluation.features import encode
 from info_nce.evaluation.neighbours import nearest
 from info_nce.recipes.runs import Run
 
@@ -78,7 +77,7 @@ class Matches:
         return Group(table, *same, Text(f"side by side: {self.picture}", overflow="fold"))
 
 
-def search(run: Run, image_path: str | Path, top: int = 10) -> Matches:
+def search(run: Run[ImageSet], image_path: str | Path, top: int = 10) -> Matches:
     """Which pictures look most like this one, to the run's encoder?
 
     Args:
@@ -104,10 +103,8 @@ def search(run: Run, image_path: str | Path, top: int = 10) -> Matches:
     if query is None:
         query = read_picture(path, channels=splits.train.images.shape[1], size=splits.train.images.shape[-1])
     parts = [part for part in (splits.train, splits.validation, splits.test) if len(part)]
-    encoder = run.encoder()
-    similarity, index = nearest(
-        encode(encoder, query), torch.cat([encode(encoder, part.images) for part in parts]), top
-    )
+    encode = run.embedders()["image"]
+    similarity, index = nearest(encode(query), torch.cat([encode(part.images) for part in parts]), top)
     images = torch.cat([part.images for part in parts])[index[0]]
     same = (images == query).flatten(1).all(1)
     # Rounding can put a near-copy before the picture itself, whose similarity is 1 too.
@@ -121,7 +118,7 @@ def search(run: Run, image_path: str | Path, top: int = 10) -> Matches:
     return Matches(path, found, sum(len(part) for part in parts), picture)
 
 
-def _own_picture(splits: Splits, name: str) -> UInt8[Tensor, "1 c h w"] | None:
+def _own_picture(splits: Splits[ImageSet], name: str) -> UInt8[Tensor, "1 c h w"] | None:
     """The picture that "test:7" and the like stand for; None for the name of a file."""
     matched = re.fullmatch(r"(train|validation|test):(\d+)", name)
     if matched is None or Path(name).exists():
@@ -174,14 +171,14 @@ def read_picture(path: Path, *, channels: int, size: int) -> UInt8[Tensor, "1 c 
     return torch.from_numpy(pixels)
 
 
-def _match(rank: int, similarity: float, index: int, *, same: bool, splits: Splits) -> Match:
+def _match(rank: int, similarity: float, index: int, *, same: bool, splits: Splits[ImageSet]) -> Match:
     part, row = _locate(index, splits)
     label = part.class_names[int(part.labels[row])] if part.labels is not None else ""
     place = part.paths[row] if part.paths is not None else f"number {row}"
     return Match(rank, similarity, label, part.name.rsplit("/", 1)[-1], place, same)
 
 
-def _locate(index: int, splits: Splits) -> tuple[ImageSet, int]:
+def _locate(index: int, splits: Splits[ImageSet]) -> tuple[ImageSet, int]:
     for part in (splits.train, splits.validation):
         if index < len(part):
             return part, index

@@ -1,8 +1,9 @@
-"""An evaluation as a table for a terminal, 80 columns wide."""
+"""A scorecard as a table for a terminal, 80 columns wide."""
+
+import math
 
 from info_nce.errors import needs_extra
-from info_nce.evaluation.results import ALL, FAR, LINEAR, RAW, TRAINED, UNTRAINED, Accuracy, Evaluation
-from info_nce.evaluation.verdict import percent, verdict
+from info_nce.evaluation.scorecard import TRAINED, Score, Scorecard
 
 with needs_extra("train"):
     from rich import box
@@ -10,56 +11,63 @@ with needs_extra("train"):
     from rich.table import Table
     from rich.text import Text
 
-# Seven columns have to fit into 80 characters.
-_SHORT = {
-    UNTRAINED: "untrained",
-    TRAINED: "trained",
-    LINEAR: "linear",
-    "5 neighbours": "5 nearest",
-    "20 neighbours": "20 nearest",
-}
-
-# With fewer pictures, one of them is worth more than a quarter of a percent.
+# With fewer items, one of them is worth more than a quarter of a percent.
 _TENTHS = 400
 
 
-def show(evaluation: Evaluation, console: Console) -> None:
+def show(card: Scorecard, console: Console) -> None:
     """Print the table, what it means, and what to mind when reading it."""
-    if evaluation.scores:
-        console.print(_table(evaluation))
-    console.print(Text(verdict(evaluation)))
-    for note in evaluation.notes:
+    if card.scores:
+        console.print(_table(card))
+    console.print(Text(card.verdict or verdict(card)))
+    for note in card.notes:
         console.print(Text(f"• {note}", style="yellow"))
 
 
-def _table(evaluation: Evaluation) -> Table:
-    counts = evaluation.counts
+def verdict(card: Scorecard) -> str:
+    """Is the trained model better than its baselines, by the measure that the recipe is judged by?"""
+    trained = card.find(TRAINED, card.headline)
+    if trained is None:
+        return "There is nothing to compare answers with, so nobody can say how good this is."
+    others = [
+        f"{system} {number(found)}"
+        for system in card.systems()
+        if system != TRAINED and (found := card.find(system, card.headline)) is not None
+    ]
+    return f"{card.headline}: {number(trained)} trained, beside {', '.join(others)}. ± is one standard error."
+
+
+def number(score: Score, *, tenths: bool = True) -> str:
+    """Write a value as people read it: shares in %, with the standard error where there is one."""
+    digits, scale, sign = {"share": (int(tenths), 100, " %"), "rank": (1, 1, ""), "correlation": (3, 1, "")}[score.unit]
+    if not math.isfinite(score.value):
+        return "–"
+    error = f" ± {scale * score.standard_error:.{digits}f}" if math.isfinite(score.standard_error) else ""
+    return f"{scale * score.value:.{digits}f}{error}{sign}"
+
+
+def _table(card: Scorecard) -> Table:
+    tested, far = card.counts.get("test", 0), card.counts.get("far")
+    caption = f"{tested:,} test items; ± one standard error"
+    if far is not None:
+        caption += f"; far: the {far:,} of them without a look-alike in training"
     table = Table(
-        title=Text(f"{evaluation.run}: test pictures named rightly, in %", style="bold"),
-        caption=(
-            f"all = {counts['test']:,} test pictures, far = the {counts['far']:,} of them without a look-alike in "
-            f"training; ± one standard error; chance {percent(evaluation.chance)}, "
-            f"always the most frequent class {percent(evaluation.majority.share)}"
-        ),
+        title=Text(f"{card.run}", style="bold"),
+        caption=Text(caption),
         box=box.SIMPLE_HEAD,
         caption_justify="left",
         pad_edge=False,
         collapse_padding=True,
     )
-    table.add_column("features", no_wrap=True)
-    probes = list(dict.fromkeys(score.probe for score in evaluation.scores))
-    for probe in probes:
-        for part in (ALL, FAR):
-            table.add_column(f"{_SHORT.get(probe, probe)}\n{part}", justify="right", no_wrap=True)
-    for features in (RAW, UNTRAINED, TRAINED):
-        scores = [evaluation.score(features, probe) for probe in probes]
-        cells = [_cell(accuracy) for score in scores for accuracy in (score.all, score.far)]
-        table.add_row(_SHORT.get(features, features), *cells, style="bold" if features == TRAINED else "")
+    table.add_column("%", overflow="fold")
+    systems = card.systems()
+    for system in systems:
+        table.add_column(system, justify="right", style="bold" if system == TRAINED else "")
+    for measure in card.measures():
+        cells = [card.find(system, measure) for system in systems]
+        table.add_row(measure, *(_cell(score, tested) for score in cells))
     return table
 
 
-def _cell(accuracy: Accuracy) -> str:
-    if not accuracy.total:
-        return "–"
-    digits = 1 if accuracy.total >= _TENTHS else 0
-    return f"{100 * accuracy.share:.{digits}f}±{100 * accuracy.standard_error:.{digits}f}"
+def _cell(score: Score | None, tested: int) -> str:
+    return "" if score is None else number(score, tenths=tested >= _TENTHS).removesuffix(" %").replace(" ± ", "±")

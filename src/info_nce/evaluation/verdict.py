@@ -1,6 +1,7 @@
 """What the numbers of an evaluation mean, in plain words."""
 
-from info_nce.evaluation.results import ALL, FAR, LINEAR, RAW, TRAINED, UNTRAINED, Difference, Evaluation
+from info_nce.evaluation.results import ALL, FAR, LINEAR, RAW, Difference, Evaluation
+from info_nce.evaluation.scorecard import TRAINED, UNTRAINED
 
 NAMES = {RAW: "raw pixels", UNTRAINED: "the same encoder before training"}
 

@@ -54,7 +54,7 @@ class Recipe(ABC, Generic[P]):
     """What it does, in half a line."""
     paper: ClassVar[str]
     """Where it comes from."""
-    ranges: ClassVar[Mapping[str, tuple[float, float]]] = {
+    ranges: ClassVar[dict[str, tuple[float, float]]] = {
         "steps": (1, 10**9),
         "batch_size": (2, 10**6),
         "chunk_size": (0, 10**6),
@@ -98,7 +98,7 @@ class Recipe(ABC, Generic[P]):
         """
 
     @abstractmethod
-    def loss(self, about: Mapping[str, Any]) -> nn.Module:
+    def criterion(self, about: Mapping[str, Any]) -> nn.Module:
         """Build the loss: of the model's outputs to a scalar in nats, over the rows of all processes."""
 
     @abstractmethod

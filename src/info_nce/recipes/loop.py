@@ -10,22 +10,23 @@ pressed Ctrl-C or that a picture is broken, they tell each other before a step, 
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from info_nce import cached_step
 from info_nce.errors import RunError, needs_extra
-from info_nce.recipes.checkpoints import latest_checkpoint, write_checkpoint
+from info_nce.recipes.checkpoints import latest_checkpoint, save_tensors, write_checkpoint
 from info_nce.recipes.interruption import Interruption
 from info_nce.recipes.processes import Processes
 from info_nce.recipes.progress import Display, Metrics
+from info_nce.recipes.signs import Positives, collapsed, first_two, signs
 from info_nce.recipes.state import capture, random_state, restore, set_random_state
+from info_nce.recipes.tracking import tracked_by
 
 with needs_extra("train"):
     from accelerate import Accelerator
@@ -33,6 +34,9 @@ with needs_extra("train"):
 
 # All pairs of this many rows are enough for three digits, and their memory does not grow with the batch.
 GEOMETRY_ROWS = 2048
+# How often the validation loss is taken in a run, of how many batches, and from which random numbers every time.
+VALIDATIONS, VALIDATION_BATCHES, VALIDATION_SEED = 10, 4, 20_181_007
+BEST = "best.safetensors"
 
 
 class Batches(Protocol):
@@ -65,6 +69,8 @@ class Loop:
         checkpoint_seconds: at most this much work is lost by a power cut.
         chunk_size: rows that go through the model at once, on each process; 0 = all of the batch. The loss is that of
             the whole batch either way.
+        precision: of the model's arithmetic, "float32" or "bfloat16" by autocast.
+        track: "none", or who else is told the metrics: "tensorboard" or "wandb".
     """
 
     steps: int
@@ -75,6 +81,8 @@ class Loop:
     log_every: int = 10
     checkpoint_seconds: float = 30.0
     chunk_size: int = 0
+    precision: str = "float32"
+    track: str = "none"
 
     def learning_rate_at(self, step: int) -> float:
         """The learning rate of a step, counted from 0. Loshchilov and Hutter 2017, arXiv:1608.03983, eq. 5."""
@@ -87,12 +95,14 @@ class Training:
     """A model in training: what changes from step to step.
 
     Args:
-        model: its outputs, one row for each row of its inputs, are the arguments of the loss; the first two are
-            positives of each other.
+        model: its outputs, one row for each row of its inputs, are the arguments of the loss.
         loss: to a scalar, in nats; on several processes that of all their rows, as `engine=Gathered()` computes it.
+            Model and loss may each have a method `after_step(*outputs)`, called after the optimizer's step.
         loop: how to train.
         folder: of the run.
         run_id: checkpoints carry it, and one that carries another is refused.
+        positives: which of the model's outputs are to come together; the first two by default.
+        validation: held-out batches; the weights that have the smallest loss on them are kept in best.safetensors.
     """
 
     model: nn.Module
@@ -100,8 +110,11 @@ class Training:
     loop: Loop
     folder: Path
     run_id: str
+    positives: Positives = first_two
+    validation: Batches | None = None
     step: int = 0
     seconds: float = 0.0
+    best: float = math.inf
     refused: list[str] = field(default_factory=list)
 
     optimizer: Any = field(init=False)  # accelerate's wrapper, which has no types
@@ -114,7 +127,11 @@ class Training:
         """Prepare for the machine, and take up the newest checkpoint there is."""
         self.processes = Processes()
         self.settled = self.processes.count == 1
-        self.accelerator = Accelerator(cpu=not torch.cuda.is_available())
+        mixed = "bf16" if self.loop.precision == "bfloat16" else "no"
+        self.accelerator = Accelerator(
+            cpu=not torch.accelerator.is_available(), mixed_precision=mixed, **tracked_by(self.loop.track, self.folder)
+        )
+        self.accelerator.init_trackers("info-nce")
         self.modules = {"model": self.model, "loss": self.loss}  # as they are before they are wrapped
         optimizer = _optimizer(self.model, self.loss, self.loop)
         self.model, self.optimizer = self.accelerator.prepare(self.model, optimizer)
@@ -124,7 +141,8 @@ class Training:
         found, self.refused = self.processes.first(lambda: latest_checkpoint(kept, self.run_id))
         if found is not None:
             mine = {"rank": self.processes.rank, "processes": self.processes.count}
-            self.step, self.seconds = found.step, restore(found, self.modules, self.optimizer, **mine)
+            self.step = found.step
+            self.seconds, self.best = restore(found, self.modules, self.optimizer, **mine)
 
     def update(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Do one step; the weights are left alone if it went wrong.
@@ -156,18 +174,51 @@ class Training:
         if not (math.isfinite(loss.item()) and math.isfinite(norm.item())):
             raise self._diverged(loss.item(), norm.item())
         self.optimizer.step()
-        clamp = getattr(self.modules["loss"], "clamp_temperature", None)
-        if callable(clamp):
-            clamp()
+        for module in self.modules.values():
+            for follow, arguments in (("clamp_temperature", []), ("after_step", kept)):
+                if callable(method := getattr(module, follow, None)):
+                    method(*arguments)
         self.step += 1
         return loss, tuple(kept)
+
+    def validate(self) -> float:
+        """The loss on held-out batches, the same ones every time; NaN where there are none.
+
+        The weights are kept if it is the smallest so far. Training is not disturbed: neither its random numbers nor the
+        statistics of its batch norm.
+        """
+        if self.validation is None:
+            return math.nan
+        random, training = random_state(), {name: module.training for name, module in self.modules.items()}
+        torch.manual_seed(VALIDATION_SEED + self.processes.rank)
+        losses = []
+        try:
+            for module in self.modules.values():
+                module.eval()
+            with torch.no_grad():
+                for step in range(min(VALIDATION_BATCHES, len(self.validation))):
+                    inputs = tuple(tensor.to(self.accelerator.device) for tensor in self.validation(step))
+                    losses.append(float(self.loss(*self.model(*inputs))))
+        finally:
+            for name, module in self.modules.items():
+                module.train(training[name])
+            set_random_state(random)
+        found = sum(losses) / len(losses)
+        if found < self.best:
+            self.best = found
+            with self.processes.together():
+                if self.processes.main:
+                    header = {"kind": "the weights with the smallest validation loss", "step": self.step}
+                    save_tensors(self.folder / BEST, self.modules["model"].state_dict(), header)
+        return found
 
     def save(self) -> None:
         """Write a checkpoint of this very step: the main process does, with the random states of all."""
         random = self.processes.gathered(random_state())
         with self.processes.together():
             if self.processes.main:
-                state = capture(self.step, self.seconds, self.run_id, self.modules, self.optimizer, random)
+                spent = {"seconds": self.seconds, "best": self.best if math.isfinite(self.best) else None}
+                state = capture(self.step, spent, self.run_id, self.modules, self.optimizer, random)
                 write_checkpoint(self.folder / "checkpoints", state)
 
     def _settle(self, inputs: tuple[Tensor, ...]) -> None:
@@ -190,13 +241,13 @@ class Training:
         )
 
 
-def fit(training: Training, batches: Batches, console: Console) -> int:
+def fit(training: Training, batches: Batches, *consoles: Console) -> int:
     """Train until the last step, or until Ctrl-C.
 
     Args:
         training: taken up where its checkpoint stands.
         batches: the arguments of the model.
-        console: where progress goes.
+        consoles: where progress goes.
 
     Returns:
         How many steps are done: all, or fewer if the user asked to stop; either way there is a checkpoint of them.
@@ -205,13 +256,14 @@ def fit(training: Training, batches: Batches, console: Console) -> int:
         RunError: training diverged, or the disk is full.
     """
     loop, processes, metrics = training.loop, training.processes, Metrics(training.folder / "metrics.jsonl")
+    display = Display(consoles, steps=loop.steps, done=training.step)
     for reason in training.refused:
-        console.print(f"refused {reason}; the checkpoint before it is used", style="yellow", highlight=False)
+        display.say(f"refused {reason}; the checkpoint before it is used")
     with processes.together():
         if processes.main:  # a killed run may have logged beyond its last checkpoint; those steps come again
             metrics.rewind(training.step)
     before, started, saved = training.seconds, time.monotonic(), training.seconds
-    with Interruption() as interruption, Display(console, steps=loop.steps, done=training.step) as display:
+    with Interruption() as interruption, display:
         while training.step < loop.steps:
             asked, due = zip(
                 *processes.gathered((interruption.asked, training.seconds - saved > loop.checkpoint_seconds)),
@@ -232,37 +284,36 @@ def fit(training: Training, batches: Batches, console: Console) -> int:
                 with processes.together():
                     if processes.main:
                         metrics.append(line)
+                training.accelerator.log(line, step=training.step)
                 display.show(line)
+                if advice := collapsed(line, late=training.step > loop.warmup * loop.steps):
+                    display.say(advice, once=True)
     training.save()
+    training.accelerator.end_training()
     return training.step
 
 
-def geometry(query: Float[Tensor, "n d"], positive_key: Float[Tensor, "n d"]) -> dict[str, float]:
-    """How close are positives, and how evenly do queries fill the sphere?
-
-    Returns:
-        alignment, the mean squared distance of positives (0 = together, 2 = unrelated), and uniformity, the log of the
-        mean Gaussian kernel of pairs of queries (0 = all in one point, near -4 = evenly spread).
-
-    Source:
-        Wang and Isola 2020, arXiv:2005.10242, section 4.1, with their exponents 2 and 2.
-    """
-    query, positive_key = (functional.normalize(side.float(), dim=1) for side in (query, positive_key))
-    alignment = (query - positive_key).square().sum(dim=1).mean()
-    uniformity = functional.pdist(query).square().mul(-2).exp().mean().log()
-    return {"alignment": alignment.item(), "uniformity": uniformity.item()}
-
-
 def _line(training: Training, batches: Batches, loss: Tensor, embeddings: tuple[Tensor, ...]) -> dict[str, float]:
-    return {
+    query, positive_key = _sample(training.processes, training.positives(training.modules["loss"], embeddings))
+    temperature = getattr(training.modules["loss"], "temperature", None)
+    sharpness = {} if temperature is None else {"temperature": float(torch.as_tensor(temperature).mean())}
+    line = {
         "step": training.step,
         "epoch": round(training.step / len(batches), 3),
         "loss": _agreed(training, loss.item()),
         "log_candidates": math.log(batches.candidates),
-        **geometry(*_sample(training.processes, embeddings[:2])),
+        **signs(query, positive_key, sharpness.get("temperature")),
+        **sharpness,
         "learning_rate": training.loop.learning_rate_at(training.step - 1),
         "seconds": round(training.seconds, 3),
     }
+    due = training.step == training.loop.steps or _validations_by(training, 0) > _validations_by(training, 1)
+    return line | ({"validation_loss": training.validate()} if due and training.validation is not None else {})
+
+
+def _validations_by(training: Training, lines_ago: int) -> int:
+    # a validation comes with the first line after each tenth of the run
+    return VALIDATIONS * (training.step - lines_ago * training.loop.log_every) // training.loop.steps
 
 
 def _agreed(training: Training, loss: float) -> float:
@@ -278,11 +329,11 @@ def _agreed(training: Training, loss: float) -> float:
     return loss
 
 
-def _sample(processes: Processes, embeddings: tuple[Tensor, ...]) -> list[Tensor]:
+def _sample(processes: Processes, sides: Sequence[Tensor]) -> list[Tensor]:
     # The first rows are a fair sample, for a batch has no order; as many of each process. Cloned, for what is sent of a
     # view is all of its memory.
     most = max(1, GEOMETRY_ROWS // processes.count)
-    parts = processes.gathered([z[:most].cpu().clone() for z in embeddings])
+    parts = processes.gathered([z[:most].detach().cpu().clone() for z in sides])
     return [torch.cat(sides) for sides in zip(*parts, strict=True)]
 
 

@@ -34,7 +34,7 @@ class Processes:
 
     def __init__(self) -> None:
         # accelerate joins the group when it is asked for the first time, and remembers it.
-        state = PartialState(cpu=not torch.cuda.is_available(), timeout=PATIENCE)
+        state = PartialState(cpu=not torch.accelerator.is_available(), timeout=PATIENCE)
         self.rank: int = state.process_index
         self.count: int = state.num_processes
 

@@ -1,7 +1,7 @@
 """What training shows while it runs, and writes down: a line of metrics per logged step."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -13,7 +13,7 @@ from info_nce.recipes.files import cannot_write, write_safely
 with needs_extra("train"):
     from rich.console import Console, Group
     from rich.live import Live
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
     from rich.text import Text
 
 # How many lines a console that cannot redraw them gets in all.
@@ -53,21 +53,23 @@ class Metrics:
 
 
 class Display:
-    """Two lines that say how far training is and what the loss means, redrawn in place where that is possible.
+    """How far training is and what the loss means, on a terminal that is redrawn, in a log file, or on both.
 
     Args:
-        console: where to.
+        consoles: where to; one that cannot be redrawn gets a new line now and then instead.
         steps: how many there will be.
         done: how many are done already.
     """
 
-    def __init__(self, console: Console, *, steps: int, done: int) -> None:
-        self._console, self._steps = console, steps
-        self._progress = Progress(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console)
+    def __init__(self, consoles: Sequence[Console], *, steps: int, done: int) -> None:
+        self._consoles, self._steps, self._said = consoles, steps, set[str]()
+        terminal = next((console for console in consoles if console.is_terminal), None)
+        self._progress = Progress(
+            BarColumn(), MofNCompleteColumn(), TextColumn("steps, left:"), TimeRemainingColumn(), console=terminal
+        )
         self._task = self._progress.add_task("", total=steps, completed=done)
         self._text = Text("the first steps")
-        # A log file cannot be redrawn: it gets a new line now and then instead.
-        self._live = Live(Group(self._progress, self._text), console=console) if console.is_terminal else None
+        self._live = Live(Group(self._progress, self._text), console=terminal) if terminal else None
 
     def __enter__(self) -> Self:
         """Draw."""
@@ -86,14 +88,34 @@ class Display:
         """One step more."""
         self._progress.advance(self._task)
 
+    def say(self, warning: str, *, once: bool = False) -> None:
+        """Show what the user should know; with `once`, one warning of its kind, the word before its colon."""
+        kind = warning.partition(":")[0]
+        if not (once and kind in self._said):
+            self._said.add(kind)
+            for console in self._consoles:
+                console.print(Text(warning, style="yellow"), soft_wrap=True)
+
     def show(self, line: Mapping[str, float]) -> None:
         """Show a line of metrics."""
-        self._text.plain = (
-            f"loss {line['loss']:.2f} (guessing: {line['log_candidates']:.2f})  alignment {line['alignment']:.2f}  "
-            f"uniformity {line['uniformity']:.2f}  lr {line['learning_rate']:.0e}"
-        )
+        self._text.plain = in_words(line)
         step, share = int(line["step"]), max(1, self._steps // _LINES)
-        if not self._live and (step == self._steps or step // share != (step - 1) // share):
-            self._console.print(
-                f"step {step:,} of {self._steps:,}, {line['seconds']:.0f} s: ", self._text, soft_wrap=True
-            )
+        if step == self._steps or step // share != (step - 1) // share:
+            said = f"step {step:,} of {self._steps:,}, {line['seconds']:.0f} s: {self._text.plain}"
+            for console in self._consoles:
+                if not console.is_terminal:
+                    console.print(said, soft_wrap=True, highlight=False)
+
+
+def in_words(line: Mapping[str, float]) -> str:
+    """What a line of metrics says, in two lines of a terminal."""
+    words = [
+        f"loss {line['loss']:.2f} (guessing: {line['log_candidates']:.2f})",
+        f"temperature {line['temperature']:.3g}" if "temperature" in line else "",
+        f"saturated {line['saturated']:.0%}" if "saturated" in line else "",
+        f"alignment {line['alignment']:.2f}",
+        f"uniformity {line['uniformity']:.2f}",
+        f"lr {line['learning_rate']:.0e}",
+        f"validation loss {line['validation_loss']:.2f}" if "validation_loss" in line else "",
+    ]
+    return "  ".join(filter(None, words))

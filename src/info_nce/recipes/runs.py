@@ -2,137 +2,185 @@
 
 RUN/config.json            recipe, settings, number of processes, command, versions, data: written first
 RUN/metrics.jsonl          one JSON object per logged step: step, epoch, loss, log_candidates, alignment, uniformity,
-                           learning_rate, seconds
+                           learning_rate, seconds; temperature and saturated where the loss has a temperature;
+                           validation_loss ten times a run
+RUN/log.txt                what the terminal showed
 RUN/checkpoints/           the last two checkpoints
-RUN/encoder.safetensors    the final weights of encoder and projection head; absent until training has finished
+RUN/best.safetensors       the weights that had the smallest validation loss
+RUN/encoder.safetensors    the final weights; absent until training has finished
 RUN/evaluation.json, RUN/report.html, RUN/search-*.png    written by evaluation and report
 """
 
+import hashlib
 import json
 import platform
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Literal
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from info_nce.data import Splits, load_splits
+from info_nce.data.splits import P, Splits
 from info_nce.errors import RunError
+from info_nce.recipes import recipe_class
+from info_nce.recipes.base import Embedder, Recipe
 from info_nce.recipes.checkpoints import latest_checkpoint, load_tensors, save_tensors
-from info_nce.recipes.encoders import ContrastiveModel, contrastive_model
 from info_nce.recipes.files import write_safely
+from info_nce.recipes.loop import BEST
 from info_nce.recipes.progress import Metrics
 
-_PACKAGES = ("info-nce-kit", "torch", "numpy", "accelerate", "kornia", "safetensors", "pillow")
+FINAL = "encoder.safetensors"
+_PACKAGES = ("info-nce-kit", "torch", "numpy", "accelerate", "kornia", "safetensors", "pillow", "scikit-learn")
+
+Weights = Literal["last", "best"]
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class Run(Generic[P]):
     """A run folder, opened for reading.
 
     Args:
         path: the folder.
-        recipe: the recipe's name, such as "simclr".
-        config: every setting of the recipe, by name.
-        data: what the run was trained on: name, counts, image_size, channels, fingerprint, ...
+        recipe: with the settings of the run.
+        data: what the run was trained on: name, counts, fingerprint, and `about`, what a model has to know of it.
         finished: whether training went to its end; if not, the last checkpoint speaks for the run.
         note: what a reader of the result must be told, such as "unfinished: step 300 of 800"; "" if nothing.
-        weights: of encoder and projection head.
+        weights: of the model.
     """
 
     path: Path
-    recipe: str
-    config: Mapping[str, Any]
+    recipe: Recipe[P]
     data: Mapping[str, Any]
     finished: bool
     note: str
     weights: Mapping[str, Tensor] = field(repr=False)
 
-    def model(self) -> ContrastiveModel:
-        """The trained encoder with its projection head, in eval mode."""
-        model = self._fresh()
+    @property
+    def about(self) -> Mapping[str, Any]:
+        """What the model was built from; see `Part.about`."""
+        found: Mapping[str, Any] = self.data["about"]
+        return found
+
+    def model(self) -> nn.Module:
+        """The trained model, in eval mode."""
+        model = self.untrained()
         model.load_state_dict(dict(self.weights))
         return model
 
-    def encoder(self) -> nn.Module:
-        """The trained encoder in eval mode: pictures in [0, 1] (n c h w) to h (n d)."""
-        return self.model().encoder
-
-    def untrained_encoder(self) -> nn.Module:
+    def untrained(self) -> nn.Module:
         """The same architecture as the run's seed initialised it, in eval mode: the baseline that costs nothing."""
-        return self._fresh().encoder
+        # In a scope of its own: looking at a run must not disturb the caller's random state.
+        with torch.random.fork_rng():
+            torch.manual_seed(self.recipe.seed)
+            return self.recipe.model(self.about).eval()
 
-    def embed(
-        self, images: UInt8[Tensor, "n c h w"], batch_size: int = 512
-    ) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n e"]]:
-        """Pictures as bytes to h, the encoder's output, and z, its projection in which the loss compares."""
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        model = self.model().to(device)
-        with torch.inference_mode():
-            h = torch.cat([model.encoder(part.to(device).float() / 255) for part in torch.split(images, batch_size)])
-            return h.cpu(), model.projector(h).cpu()
+    def embedders(self, *, trained: bool = True) -> Mapping[str, Embedder]:
+        """How items of each kind become embeddings."""
+        return self.recipe.embedders(self.model() if trained else self.untrained())
 
-    def splits(self) -> Splits:
+    def embed(self, kind: str, items: Any) -> Float[Tensor, "n d"]:
+        """Items of a kind as the trained encoder sees them.
+
+        Raises:
+            RunError: this run has no encoder for that kind.
+        """
+        embedders = self.embedders()
+        if kind not in embedders:
+            raise RunError(
+                f"{self.path} has no encoder for the kind {kind!r}.",
+                got=kind,
+                expected=" or ".join(embedders),
+                advice="a run of another recipe: info-nce --help",
+            )
+        return embedders[kind](items)
+
+    def splits(self) -> Splits[P]:
         """The same three parts that training had.
 
         Raises:
-            RunError: the pictures changed since, so test pictures may have been trained on.
+            RunError: the data changed since, so test items may have been trained on.
         """
-        return _same(self.config, self.data)
+        return _same(self.recipe, self.data)
 
     def metrics(self) -> list[dict[str, float]]:
         """The lines of metrics.jsonl, oldest first."""
         return Metrics(self.path / "metrics.jsonl").read()
 
-    def _fresh(self) -> ContrastiveModel:
-        # In a scope of its own: looking at a run must not disturb the caller's random state.
-        with torch.random.fork_rng():
-            torch.manual_seed(_whole(self.config, "seed"))
-            size = _whole(self.data, "channels"), _whole(self.data, "image_size")
-            return contrastive_model(*size, width=_whole(self.config, "width")).eval()
+    def fingerprint(self) -> str:
+        """Which weights are these? The sha256 of all of them, by name."""
+        digest = hashlib.sha256()
+        for name in sorted(self.weights):
+            digest.update(name.encode())
+            digest.update(self.weights[name].reshape(-1).contiguous().view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
 
 
-def load_run(path: str | Path) -> Run:
+def load_run(path: str | Path, weights: Weights = "last") -> Run[Any]:
     """Open a run folder, finished or not.
+
+    Args:
+        path: the folder.
+        weights: the last ones, or those with the best validation loss.
 
     Raises:
         RunError: it is no run folder, or training has not come to its first checkpoint.
     """
     folder = Path(path).expanduser()
     record = read_config(folder)
-    final = folder / "encoder.safetensors"
+    recipe, data, final = recipe_of(folder), record.data, folder / FINAL
+    if weights == "best":
+        best, header = load_tensors(folder / BEST)
+        note = f"the best of its validations: step {header.get('step'):,} of {recipe.steps:,}"
+        return Run(folder, recipe, data, finished=final.exists(), note=note, weights=best)
     if final.exists():
-        weights, _ = load_tensors(final)
-        return Run(folder, record.recipe, record.config, record.data, finished=True, note="", weights=weights)
+        return Run(folder, recipe, data, finished=True, note="", weights=load_tensors(final)[0])
     checkpoint, _ = latest_checkpoint(folder / "checkpoints", record.id)
     if checkpoint is None:
         raise RunError(
             f"{folder} holds no trained encoder yet.",
-            got="neither encoder.safetensors nor a checkpoint",
+            got=f"neither {FINAL} nor a checkpoint",
             expected="a run that has come to its first checkpoint",
             advice=f"info-nce train {record.recipe} --resume {folder}",
         )
-    weights = {
-        name.removeprefix("model."): tensor for name, tensor in checkpoint.tensors.items() if name.startswith("model.")
-    }
-    note = f"unfinished: step {checkpoint.step:,} of {record.config['steps']:,}"
-    return Run(folder, record.recipe, record.config, record.data, finished=False, note=note, weights=weights)
+    last = {name.removeprefix("model."): of for name, of in checkpoint.tensors.items() if name.startswith("model.")}
+    note = f"unfinished: step {checkpoint.step:,} of {recipe.steps:,}"
+    return Run(folder, recipe, data, finished=False, note=note, weights=last)
+
+
+def recipe_of(folder: Path) -> Recipe[Any]:
+    """Read the recipe of a run, with its settings.
+
+    Raises:
+        RunError: it was written by another version.
+    """
+    record = read_config(folder)
+    kind = recipe_class(record.recipe)
+    known = {part.name for part in fields(kind)}
+    # A setting that is younger than the run has a default that does what was done before there was a choice.
+    if record.config.keys() <= known:
+        settings: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in record.config.items()}
+        return kind(**settings)
+    raise RunError(
+        f"{folder} was written by another version of {record.recipe}.",
+        got=f"the settings {', '.join(sorted(record.config.keys() - known))}",
+        expected=", ".join(sorted(known)),
+        advice="train a new run, or use the version of info-nce that wrote this one",
+    )
 
 
 def begin_run(
-    folder: Path, recipe: str, config: Mapping[str, Any], command: Sequence[str] = (), *, processes: int = 1
-) -> tuple[Splits, str]:
+    folder: Path, recipe: Recipe[P], command: Sequence[str] = (), *, processes: int = 1
+) -> tuple[Splits[P], str]:
     """Load the data, make a run folder, and write down what will be done in it.
 
     Args:
         folder: new or empty.
-        recipe: by name.
-        config: its settings.
+        recipe: with its settings.
         command: the words that started this.
         processes: how many train together.
 
@@ -144,14 +192,14 @@ def begin_run(
         RunError: the folder is in use, or cannot be made.
     """
     refuse_used(folder)
-    splits = _load(config)
-    record = Record(uuid.uuid4().hex, recipe, dict(config), _data(splits), processes)
+    splits = recipe.splits()
+    record = Record(uuid.uuid4().hex, recipe.name, asdict(recipe), _data(splits), processes)
     text = json.dumps({**asdict(record), "command": list(command), "versions": _versions()}, indent=2)
     write_safely(folder / "config.json", text.encode())
     return splits, record.id
 
 
-def reopen_run(folder: Path, *, processes: int = 1) -> tuple[Splits, str]:
+def reopen_run(folder: Path, *, processes: int = 1) -> tuple[Splits[Any], str]:
     """Load the data of a run again, to go on with it.
 
     Args:
@@ -173,7 +221,7 @@ def reopen_run(folder: Path, *, processes: int = 1) -> tuple[Splits, str]:
             expected=record.processes,
             advice=f"{started_by(record.processes)} train {record.recipe} --resume {folder}",
         )
-    return _same(record.config, record.data), record.id
+    return _same(recipe_of(folder), record.data), record.id
 
 
 def started_by(processes: int) -> str:
@@ -203,7 +251,7 @@ def finish_run(folder: Path, model: nn.Module) -> None:
     Raises:
         RunError: the disk is full or cannot be written to.
     """
-    save_tensors(folder / "encoder.safetensors", model.state_dict(), {"kind": "encoder and projection head"})
+    save_tensors(folder / FINAL, model.state_dict(), {"kind": "the final weights"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,52 +298,35 @@ def read_config(folder: Path) -> Record:
     )
 
 
-_PARTS = ("train", "validation", "test")
-
-
-def _load(config: Mapping[str, Any]) -> Splits:
-    at_hand = Path(str(config["data_file"])).expanduser()
-    return load_splits(
-        str(config["data"]),
-        data_file=str(at_hand) if config["data_file"] else None,
-        image_size=_whole(config, "image_size"),
-        skip_bad=bool(config["skip_bad"]),
-    )
-
-
-def _same(config: Mapping[str, Any], data: Mapping[str, Any]) -> Splits:
+def _same(recipe: Recipe[P], data: Mapping[str, Any]) -> Splits[P]:
     # Where the run found its data, in place of what the user typed then, perhaps in another folder. A wheel that was
     # at hand may be gone; the pinned sha256 makes any other copy as good.
-    wheel = config["data_file"] if Path(str(config["data_file"])).is_file() else ""
-    splits = _load({**config, "data": data["source"], "data_file": wheel})
+    at_hand = recipe.data_file if Path(recipe.data_file).expanduser().exists() else ""
+    splits = replace(recipe, data=data["source"], data_file=at_hand).splits()
     if splits.fingerprint() != data["fingerprint"]:
+        counts = _counts(splits)
         raise RunError(
-            f"the pictures in {data['source']} are not those that this run was trained on.",
-            got=f"{_counts(splits)} pictures for training, validation and test",
-            expected=f"the same pictures as then, {tuple(data[part] for part in _PARTS)}",
-            advice="restore the folder, or train a new run on what is there now",
+            f"the data in {data['source']} are not those that this run was trained on.",
+            got=f"{tuple(counts.values())} items for {', '.join(counts)}, some of them new or changed",
+            expected=f"the same items as then, {tuple(data[part] for part in counts)}",
+            advice="restore the data, or train a new run on what is there now",
         )
     return splits
 
 
-def _counts(splits: Splits) -> tuple[int, ...]:
-    return len(splits.train), len(splits.validation), len(splits.test)
+def _counts(splits: Splits[Any]) -> dict[str, int]:
+    return {name: len(part) for name, part in splits.parts().items()}
 
 
-def _data(splits: Splits) -> dict[str, object]:
-    facts = splits.facts
+def _data(splits: Splits[Any]) -> dict[str, Any]:
+    facts = asdict(splits.facts)
     return {
         "name": splits.train.name.split("/")[0],
         "source": splits.source,
-        **dict(zip(_PARTS, _counts(splits), strict=True)),
-        "class_names": list(splits.train.class_names),
-        "channels": splits.train.images.shape[1],
-        "image_size": splits.train.images.shape[-1],
+        **_counts(splits),
+        "about": splits.train.about(),
         "fingerprint": splits.fingerprint(),
-        "licence": facts.licence,
-        "credit": facts.credit,
-        "origin": facts.origin,
-        "notes": list(facts.notes),
+        **{name: facts[name] for name in ("licence", "credit", "origin", "notes")},
     }
 
 
@@ -309,15 +340,3 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "not installed as a package"
-
-
-def _whole(record: Mapping[str, Any], name: str) -> int:
-    value = record.get(name)
-    if not isinstance(value, int):
-        raise RunError(
-            "this run was written by another version of info-nce.",
-            got=f"{name} = {value!r} in config.json",
-            expected=f"a whole number as {name}",
-            advice="train again, or use the version named in config.json",
-        )
-    return value

@@ -1,5 +1,6 @@
 """The state of a training step as named tensors, and back: weights, the optimizer's moments, random state."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -26,27 +27,42 @@ Parts = dict[str, Tensor]
 
 
 def random_state() -> Parts:
-    """Where the random generators of this process stand."""
+    """Where the random generators of this process stand: the processor's, and the accelerator's where there is one."""
     state = {"cpu": torch.get_rng_state()}
-    return state | ({"cuda": torch.cuda.get_rng_state()} if torch.cuda.is_available() else {})
+    if torch.cuda.is_available():
+        state["cuda"] = torch.cuda.get_rng_state()
+    if torch.backends.mps.is_available():
+        state["mps"] = torch.mps.get_rng_state()
+    return state
 
 
 def set_random_state(state: Parts) -> None:
     """Let them stand there again."""
     torch.set_rng_state(state["cpu"])
-    if torch.cuda.is_available():
+    if "cuda" in state:
         torch.cuda.set_rng_state(state["cuda"])
+    if "mps" in state:
+        torch.mps.set_rng_state(state["mps"])
 
 
 def capture(
     step: int,
-    seconds: float,
+    spent: dict[str, float | None],
     run_id: str,
     modules: dict[str, nn.Module],
     optimizer: Optimizer,
     random: Sequence[Parts],
 ) -> Checkpoint:
-    """Take down everything that the next step depends on; the random states are those of all processes."""
+    """Take down everything that the next step depends on; the random states are those of all processes.
+
+    Args:
+        step: how many are done.
+        spent: "seconds" of training, and the "best" validation loss, None before the first.
+        run_id: of the run.
+        modules: by name.
+        optimizer: of all of them.
+        random: of each process.
+    """
     tensors: Parts = {}
     for name, module in modules.items():
         tensors |= {f"{name}.{key}": value for key, value in module.state_dict().items()}
@@ -54,13 +70,13 @@ def capture(
     for index, moments in state["state"].items():
         tensors |= {f"optimizer.{index}.{key}": value for key, value in moments.items()}
     tensors |= {f"random.{kind}": torch.stack([of[kind] for of in random]) for kind in random[0]}
-    return Checkpoint(step, run_id, tensors, {"seconds": seconds, "param_groups": state["param_groups"]})
+    return Checkpoint(step, run_id, tensors, {**spent, "param_groups": state["param_groups"]})
 
 
 def restore(
     checkpoint: Checkpoint, modules: dict[str, nn.Module], optimizer: Optimizer, *, rank: int, processes: int
-) -> float:
-    """Put it all back, and return how many seconds the run had taken.
+) -> tuple[float, float]:
+    """Put it all back.
 
     Args:
         checkpoint: where to go on from.
@@ -68,6 +84,9 @@ def restore(
         optimizer: as it was captured.
         rank: of this process, whose random state is put back.
         processes: how many there are; as many as there were.
+
+    Returns:
+        How many seconds the run had taken, and its best validation loss.
 
     Raises:
         RunError: the checkpoint was written by another version of the model.
@@ -81,7 +100,9 @@ def restore(
         # One process alone used to write its state without a dimension for processes.
         states = _below(checkpoint, "random").items()
         set_random_state({kind: every.view(processes, -1)[rank].clone() for kind, every in states})
-        return float(checkpoint.extra["seconds"])  # type: ignore[arg-type]  # refused below if it is no number
+        seconds, best = checkpoint.extra["seconds"], checkpoint.extra.get("best")
+        # refused below if they are no numbers
+        return float(seconds), math.inf if best is None else float(best)  # type: ignore[arg-type]
     except (RuntimeError, KeyError, TypeError, ValueError) as error:
         raise RunError(
             f"the checkpoint of step {checkpoint.step:,} does not fit this model.",

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from info_nce.data import ImageSet
 from info_nce.recipes.files import write_safely
 from info_nce.recipes.runs import Run
 from info_nce.report.gather import gather
@@ -12,7 +13,7 @@ __all__ = ["write_report"]
 FILE = "report.html"
 
 
-def write_report(run: Run) -> Path:
+def write_report(run: Run[ImageSet]) -> Path:
     """Write one page with a run's verdict, curves, maps, neighbours and settings.
 
     Args:

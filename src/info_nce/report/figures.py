@@ -10,7 +10,8 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from info_nce.errors import needs_extra
-from info_nce.evaluation.results import ALL, FAR, RAW, TRAINED, UNTRAINED, Accuracy, Evaluation
+from info_nce.evaluation.results import ALL, FAR, RAW, Accuracy, Evaluation
+from info_nce.evaluation.scorecard import TRAINED, UNTRAINED
 from info_nce.report.palette import INK, LINE, MARKERS, MUTED, OF_CLASSES, OF_FEATURES, PAPER
 
 with needs_extra("plots"):

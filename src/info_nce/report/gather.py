@@ -10,9 +10,10 @@ from torch import Tensor
 
 from info_nce.data import Facts, ImageSet
 from info_nce.errors import RunError
-from info_nce.evaluation import Evaluation, evaluate_run, load_evaluation, weights_fingerprint
-from info_nce.evaluation.features import encode, raw_pixels
+from info_nce.evaluation.features import raw_pixels
 from info_nce.evaluation.neighbours import nearest, vote
+from info_nce.evaluation.pictures import evaluate_pictures
+from info_nce.evaluation.results import Evaluation, load_evaluation
 from info_nce.recipes.runs import Run
 from info_nce.report.measures import some_of_each
 
@@ -72,7 +73,7 @@ class Material:
         versions: of the packages then.
     """
 
-    run: Run
+    run: Run[ImageSet]
     evaluation: Evaluation
     metrics: list[dict[str, float]]
     facts: Facts
@@ -84,12 +85,12 @@ class Material:
     versions: Mapping[str, str]
 
 
-def gather(run: Run) -> Material:
+def gather(run: Run[ImageSet]) -> Material:
     """Measure what the report shows; a run that was not evaluated with these weights is evaluated first."""
     evaluation, splits = _evaluation(run), run.splits()
     held_out = splits.test if len(splits.test) else splits.validation
-    encoder = run.encoder()
-    seen = _Seen(held_out, encode(encoder, held_out.images), splits.train, encode(encoder, splits.train.images))
+    encode = run.embedders()["image"]
+    seen = _Seen(held_out, encode(held_out.images), splits.train, encode(splits.train.images))
     kinds = torch.zeros(len(held_out), dtype=torch.int64) if held_out.labels is None else held_out.labels
     matrix = some_of_each(kinds, IN_THE_MATRIX, seed=1)
     command, versions = _recorded(run)
@@ -139,15 +140,15 @@ def _shuffled(rows: Int64[Tensor, " n"]) -> Int64[Tensor, " n"]:
     return rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))]
 
 
-def _evaluation(run: Run) -> Evaluation:
+def _evaluation(run: Run[ImageSet]) -> Evaluation:
     try:
         found = load_evaluation(run.path)
     except RunError:
-        return evaluate_run(run)
-    return found if found.weights == weights_fingerprint(run) else evaluate_run(run)
+        return evaluate_pictures(run)
+    return found if found.weights == run.fingerprint() else evaluate_pictures(run)
 
 
-def _recorded(run: Run) -> tuple[tuple[str, ...], dict[str, str]]:
+def _recorded(run: Run[ImageSet]) -> tuple[tuple[str, ...], dict[str, str]]:
     # For people to read only, so a file that somebody edited costs a few lines of the page and no more.
     try:
         found = json.loads((run.path / "config.json").read_text(encoding="utf-8"))

@@ -3,18 +3,17 @@
 from importlib.resources import files
 
 from info_nce import __version__
-from info_nce.evaluation.results import FAR, LINEAR, RAW, TRAINED, UNTRAINED, Evaluation
+from info_nce.evaluation.results import FAR, LINEAR, RAW, Evaluation
+from info_nce.evaluation.scorecard import TRAINED, UNTRAINED
 from info_nce.evaluation.verdict import headline, percent, verdict
 from info_nce.report.gather import Material
 from info_nce.report.html import Html, element, unbroken
 from info_nce.report.sections import classes, making, results, structure, training
 
-RECIPES = {"simclr": "SimCLR", "moco": "MoCo", "clip": "CLIP", "cpc": "CPC"}
-
 
 def page(found: Material) -> str:
     """Build the whole page, which needs no other file, no network and no script."""
-    title = f"What {RECIPES.get(found.run.recipe, found.run.recipe)} learned from {found.run.data['name']}"
+    title = f"What {type(found.run.recipe).__name__} learned from {found.run.data['name']}"
     scored = bool(found.evaluation.scores)
     sections = {
         "results": ("Is it better?", results) if scored else None,

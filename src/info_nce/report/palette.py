@@ -7,7 +7,8 @@ Source:
     Okabe and Ito 2008, "Color Universal Design".
 """
 
-from info_nce.evaluation.results import RAW, TRAINED, UNTRAINED
+from info_nce.evaluation.results import RAW
+from info_nce.evaluation.scorecard import TRAINED, UNTRAINED
 
 INK, MUTED, LINE, PAPER = "#1b1f24", "#4a525c", "#d8d6cf", "#fbfaf7"
 OF_FEATURES = {TRAINED: "#0072b2", UNTRAINED: "#6e6e73", RAW: "#d55e00"}

@@ -1,6 +1,7 @@
 """Which classes are easy, which gain by training, and which are taken for each other?"""
 
-from info_nce.evaluation.results import LINEAR, RAW, TRAINED, UNTRAINED, Accuracy, Evaluation
+from info_nce.evaluation.results import LINEAR, RAW, Accuracy, Evaluation
+from info_nce.evaluation.scorecard import TRAINED, UNTRAINED
 from info_nce.evaluation.verdict import percent
 from info_nce.report.figures import MOST_CLASSES, by_class
 from info_nce.report.gather import Material

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import asdict
 
 from info_nce.report.gather import Material
 from info_nce.report.html import Html, element, pair, section
@@ -18,9 +19,9 @@ def making(found: Material) -> Html:
         "credit": facts.credit,
         "origin": facts.origin,
     }
-    config = dict(found.run.config)
+    config = asdict(found.run.recipe)
     if "image_size" in config:  # the built-in pictures keep their own size, whatever was asked for
-        config["image_size"] = found.run.data.get("image_size", config["image_size"])
+        config["image_size"] = found.run.about["image_size"]
     settings = {name.replace("_", " "): "–" if value == "" else str(value) for name, value in config.items()}
     return section(
         "How this was made",

@@ -1,6 +1,7 @@
 """Is the encoder better than doing nothing? A figure, a table, and what their words mean."""
 
-from info_nce.evaluation.results import ALL, FAR, LINEAR, RAW, TRAINED, UNTRAINED, Accuracy, Difference, Evaluation
+from info_nce.evaluation.results import ALL, FAR, LINEAR, RAW, Accuracy, Difference, Evaluation
+from info_nce.evaluation.scorecard import TRAINED, UNTRAINED
 from info_nce.evaluation.verdict import percent, points
 from info_nce.report.figures import accuracies
 from info_nce.report.gather import Material

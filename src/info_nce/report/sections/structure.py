@@ -5,7 +5,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional
 
-from info_nce.evaluation.results import RAW, TRAINED
+from info_nce.evaluation.results import RAW
+from info_nce.evaluation.scorecard import TRAINED
 from info_nce.evaluation.verdict import percent
 from info_nce.report.figures import labels_on_map, projection, similarity_matrix
 from info_nce.report.gather import Material, Sample

@@ -1,6 +1,5 @@
 """Is the trained encoder better than raw pixels and than no training at all? Measured on pictures it never saw."""
 
-import hashlib
 import math
 from dataclasses import replace
 
@@ -15,14 +14,15 @@ from info_nce.evaluation.near_duplicates import far_from_training
 from info_nce.evaluation.neighbours import nearest_neighbour_classes
 from info_nce.evaluation.notes import has_labels, notes_for
 from info_nce.evaluation.probes import linear_probe
-from info_nce.evaluation.results import FAR, LINEAR, TRAINED, Accuracy, Evaluation
+from info_nce.evaluation.results import FAR, LINEAR, Accuracy, Evaluation
+from info_nce.evaluation.scorecard import TRAINED
 from info_nce.evaluation.scoring import Answers, accuracy, confusions, differences, score
 from info_nce.recipes.runs import Run
 
 NEIGHBOURS = (5, 20)
 
 
-def evaluate_run(run: Run) -> Evaluation:
+def evaluate_pictures(run: Run[ImageSet]) -> Evaluation:
     """How well do simple classifiers do on the trained encoder, beside raw pixels and an untrained encoder?
 
     Every row uses the same pictures, the same classifiers, and pooled features; every choice is made on the validation
@@ -37,12 +37,16 @@ def evaluate_run(run: Run) -> Evaluation:
     Raises:
         RunError: the data is not what the run was trained on, or the folder cannot be written to.
     """
-    splits = run.splits()
+    splits, model = run.splits(), run.model()
     held_out = splits.test if len(splits.test) else splits.validation
     far = far_from_training(splits.train.images, splits.test.images)
+    h = run.recipe.embedders(model)["image"](held_out.images)
+    with torch.inference_mode():
+        z = model.projector(h)  # type: ignore[operator]  # every model of such a recipe has one
     evaluation = Evaluation(
         run=run.path.resolve().name,
-        weights=weights_fingerprint(run),
+        recipe=run.recipe.name,
+        weights=run.fingerprint(),
         counts={
             "train": len(splits.train),
             "validation": len(splits.validation),
@@ -55,7 +59,7 @@ def evaluate_run(run: Run) -> Evaluation:
         scores=(),
         differences=(),
         confusions=(),
-        geometry=geometry(*run.embed(held_out.images), run.metrics()),
+        geometry=geometry(h, z, run.metrics()),
         notes=notes_for(run.note, splits, far, NEIGHBOURS),
     )
     if has_labels(splits):
@@ -64,16 +68,9 @@ def evaluate_run(run: Run) -> Evaluation:
     return evaluation
 
 
-def weights_fingerprint(run: Run) -> str:
-    """Which weights were measured? The sha256 of all of them, by name."""
-    digest = hashlib.sha256()
-    for name in sorted(run.weights):
-        digest.update(name.encode())
-        digest.update(run.weights[name].contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _with_accuracies(evaluation: Evaluation, run: Run, splits: Splits, far: Bool[Tensor, " n"]) -> Evaluation:
+def _with_accuracies(
+    evaluation: Evaluation, run: Run[ImageSet], splits: Splits[ImageSet], far: Bool[Tensor, " n"]
+) -> Evaluation:
     labels, names = _labels(splits.test), splits.train.class_names
     answers = [a for features in feature_kinds(run).items() for a in _ask(*features, splits)]
     on_trained = next(a for a in answers if (a.features, a.probe) == (TRAINED, LINEAR))
@@ -87,7 +84,7 @@ def _with_accuracies(evaluation: Evaluation, run: Run, splits: Splits, far: Bool
     )
 
 
-def _ask(features: str, features_of: Features, splits: Splits) -> list[Answers]:
+def _ask(features: str, features_of: Features, splits: Splits[ImageSet]) -> list[Answers]:
     train, validation, test = (features_of(part.images) for part in (splits.train, splits.validation, splits.test))
     labels, classes = _labels(splits.train), len(splits.train.class_names)
     probe = linear_probe(train, labels, validation, _labels(splits.validation), test)

@@ -1,0 +1,47 @@
+"""From a sampler's choice to the model's arguments, dealt out to all processes."""
+
+import torch
+from torch import Tensor
+
+from info_nce.errors import SettingError
+from info_nce.recipes.base import Inputs
+from info_nce.samplers import BatchSampler
+
+# Making inputs, augmentation above all, needs many times the memory of the items: a large batch is made in pieces.
+AT_ONCE = 1024
+
+
+class Batches:
+    """The batches of a run, as one of its processes sees them.
+
+    Args:
+        order: which items a step takes.
+        inputs: makes the model's arguments of them.
+        candidates: how many keys each query is told apart from, in the whole batch.
+        place: this process, and how many there are; their parts differ by one item at most.
+
+    Raises:
+        SettingError: there are more processes than items in a batch.
+    """
+
+    def __init__(self, order: BatchSampler, inputs: Inputs, candidates: int, place: tuple[int, int] = (0, 1)) -> None:
+        self.order, self.inputs, self.candidates, self.place = order, inputs, candidates, place
+        items = len(order.batch(0)) if len(order) else 0
+        if items < place[1]:
+            raise SettingError(
+                "a batch is dealt out to all processes, and there are more of them than items in it.",
+                got=f"{items} items for {place[1]} processes",
+                expected="at least one item for each process",
+                advice="a larger --batch-size, more data, or fewer processes",
+            )
+
+    def __len__(self) -> int:
+        """Count the batches of an epoch."""
+        return len(self.order)
+
+    def __call__(self, step: int) -> tuple[Tensor, ...]:
+        """The model's arguments at a step."""
+        rank, processes = self.place
+        chosen = self.order.batch(step).tensor_split(processes)[rank]
+        pieces = [self.inputs(piece) for piece in torch.split(chosen, AT_ONCE)]
+        return pieces[0] if len(pieces) == 1 else tuple(map(torch.cat, zip(*pieces, strict=True)))
