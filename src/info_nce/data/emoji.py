@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from info_nce.data.folder import decode
-from info_nce.data.pairs import PairSet, split_pairs
+from info_nce.data.captioned import CaptionedSet, split_pairs
 from info_nce.data.splits import Facts, Splits
 from info_nce.data.wheels import Wheel, list_members, locate_all, read_member, read_members
 from info_nce.errors import DataError
@@ -81,7 +81,7 @@ class _Emoji:
 
 def load_emoji(
     *, image_size: int = 72, data_file: str | Path | None = None, cache: Path | None = None
-) -> Splits[PairSet]:
+) -> Splits[CaptionedSet]:
     """Load pictures of emoji with their names, aliases and keywords, in three fixed parts.
 
     Left out: skin tones, which differ in one word, and flags of countries and regions, whose names no picture tells.
@@ -106,7 +106,7 @@ def load_emoji(
     all_of_them = sorted(_read(paths), key=lambda emoji: (bool(_GENDER.search(emoji.caption[0])), emoji.code))
     encoded = read_members(paths[PICTURES], [emoji.file for emoji in all_of_them])
     pixels = np.stack([decode(io.BytesIO(file), image_size) for file in encoded])
-    whole = PairSet(
+    whole = CaptionedSet(
         name="emoji",
         images=torch.from_numpy(pixels.transpose(0, 3, 1, 2).copy()),
         captions=tuple(emoji.caption for emoji in all_of_them),

@@ -16,7 +16,7 @@ BETWEEN = ", "
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PairSet:
+class CaptionedSet:
     """Pictures of one size as bytes, each with a caption in one or more parts.
 
     Args:
@@ -65,7 +65,7 @@ class PairSet:
         numbers = {group: number for number, group in enumerate(dict.fromkeys(self.groups))}
         return torch.tensor([numbers[group] for group in self.groups], dtype=torch.int64)
 
-    def take(self, index: Sequence[int], name: str) -> "PairSet":
+    def take(self, index: Sequence[int], name: str) -> "CaptionedSet":
         """Choose pairs, with everything that belongs to them."""
         return replace(
             self,
@@ -112,7 +112,7 @@ def kept_together(units: Sequence[str], sizes: tuple[int, int], *, largest: int)
 
 
 def split_pairs(
-    whole: PairSet,
+    whole: CaptionedSet,
     units: Mapping[str, str],
     sizes: tuple[int, int],
     *,
@@ -120,7 +120,7 @@ def split_pairs(
     source: str,
     largest: int,
     one_of_each: bool = False,
-) -> Splits[PairSet]:
+) -> Splits[CaptionedSet]:
     """Cut pairs into three fixed parts by `kept_together`, group by group.
 
     Args:
