@@ -14,6 +14,9 @@ from torch.nn import functional
 
 from info_nce.errors import DataError, SettingError, needs_extra
 
+with needs_extra("train"):
+    from safetensors import safe_open
+
 _BOTH = {"text": ("vision", "visual", "image", "audio"), "image": ("text", "audio")}
 """How the halves of a model of two kinds are called that an encoder of one kind does not need."""
 
@@ -103,7 +106,7 @@ def tokens_network(spec: str, name: str, most_tokens: int) -> Tokens:
         from transformers import AutoTokenizer  # noqa: PLC0415 (a large package)
 
     backbone = _backbone(spec, name, "text")
-    with _local(spec, name, "tokenizer"):
+    with _local(spec, "tokenizer", _saved(name)):
         tokenizer = AutoTokenizer.from_pretrained(_place(name), local_files_only=True, trust_remote_code=False)
     tokenizer.padding_side = tokenizer.truncation_side = "right"
     if tokenizer.pad_token is None:
@@ -123,7 +126,7 @@ def pictures_network(spec: str, name: str, channels: int) -> Pictures:
         from transformers.image_processing_base import ImageProcessingMixin  # noqa: PLC0415 (a large package)
 
     backbone = _backbone(spec, name, "image")
-    with _local(spec, name, "preprocessor_config.json"):
+    with _local(spec, "preprocessor_config.json", _saved(name)):
         settings, _ = ImageProcessingMixin.get_image_processor_dict(_place(name), local_files_only=True)
         mean, std = settings["image_mean"], settings["image_std"]
     config: Any = backbone.config
@@ -157,7 +160,7 @@ def timm_network(spec: str, name: str, channels: int) -> Pictures:
             expected="a .safetensors file on this machine; other kinds can run code when they are opened",
             advice="save them with safetensors.torch.save_file(model.state_dict(), FILE)",
         )
-    with _local(spec, architecture, "architecture"):
+    with _local(spec, "architecture", "the name of a model in timm.list_models()"):
         backbone = timm.create_model(
             architecture,
             pretrained=bool(file),
@@ -165,6 +168,8 @@ def timm_network(spec: str, name: str, channels: int) -> Pictures:
             num_classes=0,
             in_chans=channels,
         )
+    if file:
+        _refuse_others(spec, backbone, path)
     known = backbone.pretrained_cfg
     mean, std = ([sum(known[of]) / len(known[of])] if channels == 1 else known[of] for of in ("mean", "std"))
     return Pictures(backbone, mean, std, known["input_size"][-1] if known.get("fixed_input_size") else 0)
@@ -174,7 +179,7 @@ def _backbone(spec: str, name: str, kind: str) -> nn.Module:
     with needs_extra("text"):
         from transformers import AutoModel  # noqa: PLC0415 (a large package)
 
-    with _local(spec, name, "model"):
+    with _local(spec, "model", _saved(name)):
         model, report = AutoModel.from_pretrained(
             _place(name),
             output_loading_info=True,
@@ -214,6 +219,31 @@ def _pooled(output: Any) -> Tensor:
     return hidden.mean(1) if hidden.ndim == 3 else hidden.flatten(2).mean(2)
 
 
+def _refuse_others(spec: str, backbone: Any, file: Path) -> None:
+    # timm leaves out what has no place, and leaves at random what has no value; here, all but the classifier must fit.
+    with safe_open(file, framework="pt") as opened:
+        there = set(opened.keys())
+    heads = backbone.pretrained_cfg["classifier"]
+    classifier = tuple(f"{head}." for head in ([heads] if isinstance(heads, str) else heads))
+    needed = {name for name in backbone.state_dict() if not name.endswith("num_batches_tracked")}
+    missing = sorted(needed - there)
+    excess = sorted(name for name in there - set(backbone.state_dict()) if not name.startswith(classifier))
+    if missing or excess:
+        raise SettingError(
+            f"the weights of the encoder {spec} are another model's.",
+            got=f"{len(missing)} missing and {len(excess)} too many in {file}, such as {(missing + excess)[0]}",
+            expected="all weights of the model, under timm's names",
+            advice="save them with safetensors.torch.save_file(model.state_dict(), FILE)",
+        )
+
+
+def _saved(name: str) -> str:
+    return (
+        f"{name} on this machine: what save_pretrained wrote into a folder, or into the local cache, with safetensors "
+        "weights; nothing is fetched"
+    )
+
+
 def _place(name: str) -> str:
     folder = Path(name).expanduser()
     return str(folder) if folder.is_dir() else name
@@ -230,7 +260,7 @@ def _refuse_colour(spec: str, channels: int, expected: int) -> None:
 
 
 @contextmanager
-def _local(spec: str, name: str, what: str) -> Iterator[None]:
+def _local(spec: str, what: str, expected: str) -> Iterator[None]:
     try:
         with _quiet():
             yield
@@ -238,9 +268,8 @@ def _local(spec: str, name: str, what: str) -> Iterator[None]:
         raise SettingError(
             f"the encoder {spec} cannot be loaded: its {what} is not there, or cannot be used.",
             got=f"{type(error).__name__}: {str(error).partition(chr(10))[0]}",
-            expected=f"{name} on this machine: what save_pretrained wrote into a folder, or into the local cache, with "
-            "safetensors weights; nothing is fetched",
-            advice="check the path; relative paths start at the current folder",
+            expected=expected,
+            advice="check the name; relative paths start at the current folder",
         ) from error
 
 
