@@ -79,21 +79,22 @@ class CaptionedSet:
         )
 
 
-def kept_together(units: Sequence[str], sizes: tuple[int, int], *, largest: int) -> dict[str, list[int]]:
+def kept_together(units: Sequence[str], sizes: tuple[int, int], *, largest: int | None = None) -> dict[str, list[int]]:
     """Cut items into a validation and a test part of about these sizes and the rest, no unit in two of them.
 
     Args:
         units: the unit of each item: all of it goes to one side.
         sizes: how many items validation and test are to have; a last unit may be larger than what is missing, and is
             then passed over.
-        largest: a unit of more items stays in training; it would be most of what a small part asks about.
+        largest: a unit of more items stays in training; it would be most of what a small part asks about. None = no
+            limit.
 
     Returns:
         The places of the items by part, in order; the same at every call.
 
     Example:
         >>> kept_together(["a", "b", "b", "c", "d"], (1, 2), largest=2)
-        {'train': [0, 4], 'validation': [3], 'test': [1, 2]}
+        {'train': [1, 2], 'validation': [3], 'test': [0, 4]}
     """
     members: dict[str, list[int]] = {}
     for place, unit in enumerate(units):
@@ -103,7 +104,7 @@ def kept_together(units: Sequence[str], sizes: tuple[int, int], *, largest: int)
     missing = dict(zip(("test", "validation"), reversed(sizes), strict=True))
     for number in np.random.default_rng(SPLIT_SEED).permutation(len(names)).tolist():
         unit = members[names[number]]
-        free = (part for part, room in missing.items() if len(unit) <= min(room, largest))
+        free = (part for part, room in missing.items() if len(unit) <= min(room, len(units) if largest is None else largest))
         part = next(free, "train")
         parts[part] += unit
         if part in missing:
@@ -111,14 +112,14 @@ def kept_together(units: Sequence[str], sizes: tuple[int, int], *, largest: int)
     return {part: sorted(places) for part, places in parts.items()}
 
 
-def split_pairs(
+def split_groups(
     whole: CaptionedSet,
     units: Mapping[str, str],
     sizes: tuple[int, int],
-    *,
     facts: Facts,
     source: str,
-    largest: int,
+    *,
+    largest: int | None = None,
     one_of_each: bool = False,
 ) -> Splits[CaptionedSet]:
     """Cut pairs into three fixed parts by `kept_together`, group by group.

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from info_nce.data.folder import decode
-from info_nce.data.captioned import CaptionedSet, split_pairs
+from info_nce.data.captioned import CaptionedSet, split_groups
 from info_nce.data.splits import Facts, Splits
 from info_nce.data.wheels import Wheel, list_members, locate_all, read_member, read_members
 from info_nce.errors import DataError
@@ -117,7 +117,7 @@ def load_emoji(
     )
     neutral = {emoji.concept: emoji.caption[0] for emoji in reversed(all_of_them)}
     units = dict(zip(neutral, head_words(list(neutral.values())), strict=True))
-    return split_pairs(whole, units, HELD_OUT, facts=facts(), source="emoji", largest=LARGEST, one_of_each=True)
+    return split_groups(whole, units, HELD_OUT, facts(), "emoji", largest=LARGEST, one_of_each=True)
 
 
 def head_words(names: Sequence[str]) -> list[str]:
