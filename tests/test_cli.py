@@ -13,6 +13,7 @@ from rich.console import Console
 from info_nce import cli, commands
 from info_nce.errors import INSTALL_EXTRAS, MissingExtraError, needs_extra
 from info_nce.recipes import simclr
+from info_nce.recipes import train as training_module
 from tests.pictures import folder_of
 
 TINY = ["--image-size", "16", "--steps", "3", "--batch-size", "8", "--width", "4", "--threads", "1"]
@@ -28,7 +29,7 @@ def evaluated(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Put a short evaluation in place of the real one, which has its own tests, and note its calls."""
     calls: list[str] = []
     evaluation, report = ModuleType("info_nce.evaluation"), ModuleType("info_nce.report")
-    evaluation.evaluate_run = lambda run: calls.append(f"evaluate {run.path.name}")  # type: ignore[attr-defined]  # a stand-in module
+    monkeypatch.setattr(simclr.SimCLR, "evaluate", lambda _, run: calls.append(f"evaluate {run.path.name}"))
     evaluation.show = lambda _result, console: console.print("THE TABLE")  # type: ignore[attr-defined]  # a stand-in module
     evaluation.search = lambda run, image, top: f"search {run.path.name} {image.name} {top}"  # type: ignore[attr-defined]  # a stand-in module
     report.write_report = lambda run: run.path / "report.html"  # type: ignore[attr-defined]  # a stand-in module
@@ -94,7 +95,7 @@ def test_resume_takes_the_settings_of_the_run_and_no_others(
 ) -> None:
     run = str(tmp_path / "run")
     settings = simclr.SimCLR(data=str(pictures), image_size=16, steps=3, batch_size=8, width=4, threads=1)
-    simclr.train(settings, Path(run), Console(quiet=True))
+    training_module.train(settings, Path(run), Console(quiet=True))
     assert cli.main(["train", "simclr", "--resume", run, "--steps", "5", "--run", "other"]) == 2
     said = capsys.readouterr().err
     assert "--steps, --run" in said
@@ -132,7 +133,7 @@ def test_a_bug_is_not_hidden(evaluated: list[str], monkeypatch: pytest.MonkeyPat
     def bug(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(simclr, "train", bug)
+    monkeypatch.setattr(training_module, "train", bug)
     with pytest.raises(ZeroDivisionError):
         cli.main(["train", "simclr"])
     assert evaluated == []
@@ -144,7 +145,7 @@ def test_ctrl_c_before_training_is_no_traceback(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(simclr, "train", interrupted)
+    monkeypatch.setattr(training_module, "train", interrupted)
     assert cli.main(["train", "simclr"]) == 130
     assert "Stopped" in capsys.readouterr().err
 
