@@ -13,6 +13,8 @@ __all__ = ["CELLS", "nearest", "similarities"]
 
 CELLS = 1 << 24
 """The most similarities held at once: 16 Mi float32 numbers are 64 MiB."""
+# Of these keys a copy is held, to bring them to unit length; the others may stay on the disk.
+_KEYS = 1 << 14
 
 
 def similarities(
@@ -48,7 +50,7 @@ def nearest(
 
     Args:
         query: one row per query.
-        key: what is searched.
+        key: what is searched, of any precision; it may be mapped from a file and larger than the memory.
         k: how many to find; where there are fewer keys, all of them come back.
         cells: how many similarities are held at once; changes the memory and not the result.
 
@@ -62,7 +64,18 @@ def nearest(
         [[0]]
     """
     k = min(k, len(key))
+    best = query.new_empty(len(query), 0), torch.empty(len(query), 0, dtype=torch.int64)
     if k == 0 or len(query) == 0:
         return query.new_empty(len(query), k), torch.empty(len(query), k, dtype=torch.int64)
-    found = [chunk.topk(k, dim=1) for _, chunk in similarities(query, key, cells=cells)]
-    return torch.cat([values for values, _ in found]), torch.cat([index for _, index in found])
+    queries = functional.normalize(query, dim=1)
+    wide = min(len(key), _KEYS, cells)
+    for start in range(0, len(key), wide):
+        keys = functional.normalize(key[start : start + wide].to(query.dtype), dim=1).mT
+        found = [
+            (chunk @ keys).topk(min(k, keys.shape[1]), dim=1) for chunk in torch.split(queries, max(1, cells // wide))
+        ]
+        similarity = torch.cat([best[0], torch.cat([values for values, _ in found])], dim=1)
+        index = torch.cat([best[1], torch.cat([places for _, places in found]) + start], dim=1)
+        kept, order = similarity.topk(min(k, similarity.shape[1]), dim=1)
+        best = kept, index.gather(1, order)
+    return best
