@@ -70,7 +70,7 @@ class PairInputs:
         if self.count and (self.part.negatives or (self.mined is not None and bool((self.mined >= 0).any()))):
             lists = [[*texts, *self._negatives(i)] for texts, i in zip(lists, rows, strict=True)]
         prepared = self.prepare([text for texts in lists for text in texts])
-        tensors = (tensor.unflatten(0, (len(rows), len(lists[0]))) for tensor in prepared)
+        tensors = (tensor.reshape(len(rows), len(lists[0]), *tensor.shape[1:]) for tensor in prepared)
         return tuple(tensor.to(self.device) for tensor in (self.groups[chosen], *tensors))
 
     def before_step(self, step: int, modules: Mapping[str, nn.Module]) -> None:

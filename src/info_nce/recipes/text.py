@@ -60,7 +60,7 @@ class TextPairs(Recipe[TextPairSet]):
 
     name = "text"
     paper = "arXiv:2004.04906"
-    ranges: ClassVar[Mapping[str, tuple[float, float]]] = Recipe.ranges | {
+    ranges: ClassVar[dict[str, tuple[float, float]]] = Recipe.ranges | {
         "temperature": (1e-3, 100),
         "features": (1, 10**5),
         "buckets": (16, 2**31),
@@ -190,7 +190,8 @@ class PairEncoder(nn.Module):
     def forward(self, groups: Int64[Tensor, " n"], *prepared: Tensor) -> tuple[Tensor, ...]:
         """Query, document and what they are about; then the hard negatives, if there are any."""
         rows, texts = prepared[0].shape[:2]
-        z = self.embed(*(tensor.flatten(0, 1) for tensor in prepared)).unflatten(0, (rows, texts))
+        z = self.embed(*(tensor.flatten(0, 1) for tensor in prepared))
+        z = z.reshape(rows, texts, -1)
         return (z[:, 0], z[:, 1], groups, z[:, 2:]) if texts > 2 else (z[:, 0], z[:, 1], groups)
 
     def embed(self, *prepared: Tensor) -> Float[Tensor, "n d"]:
@@ -211,12 +212,13 @@ class PairLoss(nn.Module):
     def __init__(self, loss: Loss, temperature: float, pairs: int = 0) -> None:
         super().__init__()
         engine = Gathered(Tiled())
-        faces = {
-            "retrieval": lambda: RetrievalInfoNCE(temperature, engine=engine),
-            "info_nce": lambda: InfoNCE(temperature, negative_mode="paired", engine=engine),
-            "symmetric": lambda: SymmetricInfoNCE(temperature, engine=engine),
-        }
-        self.face = faces[loss]()
+        self.face: RetrievalInfoNCE | InfoNCE | SymmetricInfoNCE
+        if loss == "retrieval":
+            self.face = RetrievalInfoNCE(temperature, engine=engine)
+        elif loss == "info_nce":
+            self.face = InfoNCE(temperature, negative_mode="paired", engine=engine)
+        else:
+            self.face = SymmetricInfoNCE(temperature, engine=engine)
         self.register_buffer("mined", torch.full((pairs, KEPT), -1) if pairs else None)
 
     @property
@@ -232,14 +234,10 @@ class PairLoss(nn.Module):
         negatives: Float[Tensor, "n h d"] | None = None,
     ) -> Tensor:
         """Compute the loss."""
-        if negatives is None:
-            value: Tensor = self.face(query, document, ids=groups)
-            return value
-        if isinstance(self.face, InfoNCE):
-            self.face.keep_in_batch = True
-        value = self.face(query, document, negatives, ids=groups)
-        if isinstance(self.face, InfoNCE):
-            self.face.keep_in_batch = False
+        if isinstance(self.face, InfoNCE):  # which has to be told that explicit negatives do not replace the others
+            self.face.keep_in_batch = negatives is not None
+        hard = () if negatives is None else (negatives,)
+        value: Tensor = self.face(query, document, *hard, ids=groups)
         return value
 
 
@@ -252,5 +250,6 @@ def encode_texts(model: nn.Module, texts: Sequence[str]) -> Float[Tensor, "n d"]
     with torch.inference_mode():
         for start in range(0, max(1, len(texts)), TEXTS_AT_ONCE):
             batch = list(texts[start : start + TEXTS_AT_ONCE]) or [""]
-            found.append(model.embed(*(tensor.to(device) for tensor in model.tower.prepare(batch))).cpu())
+            prepared = (tensor.to(device) for tensor in model.tower.prepare(batch))
+            found.append(model.embed(*prepared).cpu())
     return torch.cat(found)[: len(texts)]
