@@ -104,7 +104,9 @@ def kept_together(units: Sequence[str], sizes: tuple[int, int], *, largest: int 
     missing = dict(zip(("test", "validation"), reversed(sizes), strict=True))
     for number in np.random.default_rng(SPLIT_SEED).permutation(len(names)).tolist():
         unit = members[names[number]]
-        free = (part for part, room in missing.items() if len(unit) <= min(room, len(units) if largest is None else largest))
+        free = (
+            part for part, room in missing.items() if len(unit) <= min(room, len(units) if largest is None else largest)
+        )
         part = next(free, "train")
         parts[part] += unit
         if part in missing:

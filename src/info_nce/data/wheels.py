@@ -177,9 +177,24 @@ def _fetch(wheel: Wheel, target: Path) -> None:
         ) from error
 
 
+def _of_another_machine(file_name: str) -> list[str]:
+    # A wheel made for one kind of machine is fetched on any: nothing of it runs.
+    python, abi, platforms = file_name.removesuffix(".whl").split("-")[-3:]
+    if platforms == "any":
+        return []
+    platform = platforms.split(".")[-1]
+    return [
+        f"--python-version={python[2:]}",
+        f"--implementation={python[:2]}",
+        f"--abi={abi}",
+        f"--platform={platform}",
+    ]
+
+
 def _download(wheel: Wheel, folder: Path) -> None:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input"]
-    command += ["--no-deps", "--only-binary=:all:", f"--retries={_RETRIES}", "--dest", str(folder), wheel.requirement]
+    command += ["--no-deps", "--only-binary=:all:", f"--retries={_RETRIES}", "--dest", str(folder)]
+    command += [*_of_another_machine(wheel.file_name), wheel.requirement]
     try:
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=_FETCH_SECONDS)  # noqa: S603 (no input of the user's in it)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:

@@ -149,7 +149,10 @@ def _classes(systems: Sequence[System], splits: Splits[CaptionedSet], pictures: 
     yield Score(CHANCE, measure, 1 / len(names))
     for system in systems:
         prompts = functional.normalize(system.embedders["text"](texts), dim=1).reshape(len(names), len(PROMPTS), -1)
-        likeness = functional.normalize(pictures[system.name][asked], dim=1) @ functional.normalize(prompts.mean(dim=1), dim=1).T
+        likeness = (
+            functional.normalize(pictures[system.name][asked], dim=1)
+            @ functional.normalize(prompts.mean(dim=1), dim=1).T
+        )
         right = likeness.argmax(dim=1) == labels
         share = right.double().mean().item()
         yield Score(system.name, measure, share, math.sqrt(share * (1 - share) / len(right)), system.setting)
@@ -168,7 +171,9 @@ def _names(systems: Sequence[System], test: CaptionedSet, pictures: Pictures) ->
         for language in SHOWN:
             if language in found:
                 yield Score(system.name, f"R@10 {SHOWN[language]} name to picture", *found[language].recall(10))
-        pooled = Ranks(*(torch.cat([getattr(one, of) for one in found.values()]) for of in ("ranks", "right")), len(test))
+        pooled = Ranks(
+            *(torch.cat([getattr(one, of) for one in found.values()]) for of in ("ranks", "right")), len(test)
+        )
         # The same pictures in every language: what is independent are the pictures, not all of the answers.
         error = pooled.recall(10)[1] * math.sqrt(len(found))
         measure = f"R@10 name to picture, {len(found)} languages"

@@ -134,3 +134,26 @@ def _ranks(
         right += is_right.sum(dim=1)
     # Of t wrong ones and e right ones in any order, t / (e + 1) wrong ones come before the first right one on average.
     return 1 + ahead + tied / (equal + 1), right
+
+
+def ranks_among(similarity: Float[Tensor, "n m"], is_right: Bool[Tensor, "n m"]) -> Ranks:
+    """The same of similarities that are there already, such as a sum of two systems'; see `ranks_of`.
+
+    Raises:
+        RunError: a similarity is not finite, or a query has no right answer.
+
+    Example:
+        >>> ranks_among(torch.tensor([[0.5, 0.1, 0.5]]), torch.tensor([[True, False, False]])).ranks.tolist()
+        [1.5]
+    """
+    if not similarity.isfinite().all() or not is_right.any(dim=1).all():
+        raise RunError(
+            "a ranking needs finite similarities, and a right answer for each query.",
+            got="infinity or NaN" if is_right.any(dim=1).all() else "a query without a right answer",
+            expected="numbers, and both sides of the same pairs",
+            advice="look at the curves of the training: info-nce report RUN",
+        )
+    best = similarity.masked_fill(~is_right, -math.inf).amax(dim=1, keepdim=True)
+    same, right = similarity == best, is_right.sum(dim=1)
+    ahead, tied, equal = (similarity > best).sum(dim=1), (same & ~is_right).sum(dim=1), (same & is_right).sum(dim=1)
+    return Ranks(1 + ahead + tied / (equal + 1), right, similarity.shape[1])

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from info_nce.data import ImageSet, Splits
 from info_nce.errors import DataError, SettingError, needs_extra
-from info_nce.evaluation.neighbours import nearest
+from info_nce.neighbours import nearest
 from info_nce.recipes.runs import Run
 
 with needs_extra("train"):
