@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -91,7 +92,7 @@ def decode_all(files: list[Path], size: int) -> tuple[np.ndarray, dict[Path, str
     return pixels[: len(files) - len(bad)], bad
 
 
-def decode(file: Path, size: int) -> np.ndarray:
+def decode(file: Path | BinaryIO, size: int) -> np.ndarray:
     """Decode one picture to bytes (h w 3): upright, on white where it is transparent, first frame of an animation."""
     with Image.open(file, formats=FORMATS) as opened:
         opened.draft(None, (2 * size, 2 * size))  # a JPEG is decoded at a fraction of its size, many times faster

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 RECIPES = {
     "simclr": ("SimCLR", "Pictures, without labels: two views of a picture attract, all others repel"),
+    "clip": ("CLIP", "Pictures and texts: a picture finds its caption among those of a batch, and the caption it"),
+    "text": ("TextPairs", "Texts: a query finds its document among those of a batch and hard negatives"),
     "moco": ("MoCo", "Pictures, without labels: a slow encoder's keys wait in a queue as negatives"),
 }
 """The recipes by name: the class in the module of that name, and what it trains on, in half a line."""

@@ -64,6 +64,20 @@ def grey_pictures(size: int) -> Augmentation:
     return nn.Sequential(_crop(size), K.RandomHorizontalFlip(p=0.5), _blur(size))
 
 
+def described(channels: int) -> Augmentation:
+    """Move, turn, scale, mirror and light a little: a caption must stay true of what is left.
+
+    So no crops, which may cut off what it names, and no change of hue, for captions name colours. What an edge uncovers
+    is filled with the colour of the edge.
+
+    Args:
+        channels: 1 or 3.
+    """
+    affine = K.RandomAffine(degrees=12.0, translate=(0.08, 0.08), scale=(0.8, 1.2), p=1.0, padding_mode="border")
+    moved = nn.Sequential(affine, K.RandomHorizontalFlip(p=0.5))
+    return moved if channels == 1 else moved.append(K.ColorJitter(0.2, 0.2, 0.2, 0.02, p=0.8))
+
+
 def _crop(size: int) -> nn.Module:
     crop: nn.Module = K.RandomResizedCrop((size, size), scale=(0.08, 1.0), ratio=(3 / 4, 4 / 3), p=1.0)
     return crop

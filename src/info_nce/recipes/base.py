@@ -122,7 +122,11 @@ class Recipe(ABC, Generic[P]):
 
     @abstractmethod
     def inputs(self, part: P, device: torch.device) -> Inputs:
-        """What the model gets for chosen items of a part."""
+        """What the model gets for chosen items of a part.
+
+        Inputs that depend on what is trained, such as hard negatives that the model finds, have a method
+        `before_step(step, modules)`; what they have to know again after a stop is a buffer of the "model" or "loss".
+        """
 
     @abstractmethod
     def candidates(self, batch_size: int) -> int:
