@@ -13,6 +13,7 @@ RECIPES = {
     "clip": ("CLIP", "Pictures and texts: a picture finds its caption among those of a batch, and the caption it"),
     "text": ("TextPairs", "Texts: a query finds its document among those of a batch and hard negatives"),
     "moco": ("MoCo", "Pictures, without labels: a slow encoder's keys wait in a queue as negatives"),
+    "videomoco": ("VideoMoCo", "Videos, without labels: two clips of a video attract, though frames are missing"),
 }
 """The recipes by name: the class in the module of that name, and what it trains on, in half a line."""
 
