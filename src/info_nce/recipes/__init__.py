@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 RECIPES = {
     "simclr": ("SimCLR", "Pictures, without labels: two views of a picture attract, all others repel"),
     "moco": ("MoCo", "Pictures, without labels: a slow encoder's keys wait in a queue as negatives"),
+    "cpc": ("CPC", "Recordings, without labels: what was heard so far predicts what comes next"),
+    "wav2vec2": ("Wav2Vec2", "Recordings, without labels: what surrounds a hidden span tells what was there"),
 }
 """The recipes by name: the class in the module of that name, and what it trains on, in half a line."""
 
