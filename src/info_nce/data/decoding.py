@@ -9,10 +9,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from info_nce.data.audio import SAMPLE_RATE
 from info_nce.errors import SettingError
 
 # Integer weights of ITU-R BT.601, as Pillow has them: a grey picture in three channels comes out as it was.
 _LUMA = (19595, 38470, 7471)
+
+# Less is a click, and no encoder of speech has a frame for it.
+_SHORTEST = SAMPLE_RATE // 10
 
 Read = tuple[Any, list[tuple[Path, str]], dict[Path, str]]
 """The items; for each its file, and which one of that file it is (":2", or "" if there is one); and the bad files."""
@@ -72,10 +76,16 @@ def decoder_of(kind: str, about: Mapping[str, Any]) -> Decoder:
 
         def recordings(files: Sequence[Path]) -> Read:
             with ThreadPoolExecutor() as pool:
-                results = dict(zip(files, pool.map(lambda file: _or_reason(decode, file), files), strict=True))
+                results = dict(
+                    zip(
+                        files,
+                        pool.map(lambda file: _or_reason(lambda f: _audible(decode(f)), file), files),
+                        strict=True,
+                    )
+                )
             good = {file: found for file, found in results.items() if not isinstance(found, str)}
             bad = {file: found for file, found in results.items() if isinstance(found, str)}
-            return tuple(torch.from_numpy(wave) for wave, _ in good.values()), [(file, "") for file in good], bad
+            return tuple(torch.from_numpy(wave) for wave in good.values()), [(file, "") for file in good], bad
 
         return Decoder("recordings", SOUNDS, recordings)
     raise SettingError("there are no files of this kind.", got=kind, expected="image, sound or video", advice="--kind")
@@ -87,6 +97,15 @@ def to_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
         return pixels
     red, green, blue = (pixels[..., i, :, :].astype(np.uint32) * weight for i, weight in enumerate(_LUMA))
     return ((red + green + blue + 0x8000) >> 16).astype(np.uint8)[..., None, :, :]
+
+
+def _audible(found: tuple[np.ndarray, float]) -> np.ndarray:
+    samples, loudest = found
+    if len(samples) < _SHORTEST:
+        raise ValueError(f"{len(samples) / SAMPLE_RATE:.3f} s, shorter than {_SHORTEST / SAMPLE_RATE:g} s")
+    if not loudest * 32_768 >= 1:
+        raise ValueError("silent")
+    return samples
 
 
 def _or_reason(decode: Callable[[Path], Any], file: Path) -> Any:

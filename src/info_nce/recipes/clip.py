@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from info_nce import SigLIP, SymmetricInfoNCE
@@ -18,11 +18,11 @@ from info_nce.data.captioned import BETWEEN, CaptionedSet
 from info_nce.data.splits import Splits
 from info_nce.engines import Gathered, Tiled
 from info_nce.recipes.augment import described
-from info_nce.recipes.base import Embedder, Inputs, Recipe
+from info_nce.recipes.base import Embedder, Inputs, Network, Recipe
 from info_nce.recipes.ngrams import HashedNgrams
-from info_nce.recipes.pictures import as_numbers, channels_and_size, encode
+from info_nce.recipes.pictures import as_numbers, channels_and_size, encode, picture_network
 from info_nce.recipes.small_tower import SmallTower
-from info_nce.recipes.towers import TextTower, image_tower, text_tower
+from info_nce.recipes.towers import TextEncoder, TextTower, image_tower, text_tower
 
 if TYPE_CHECKING:
     from info_nce.evaluation.scorecard import Scorecard
@@ -142,6 +142,12 @@ class CLIP(Recipe[CaptionedSet]):
             "image": lambda images: encode(nn.Sequential(model.image, model.image_head), images),
             "text": lambda texts: encode_texts(model, texts),
         }
+
+    def networks(self, model: nn.Module) -> Mapping[str, Network]:
+        """Each tower with its projection."""
+        pictures = nn.Sequential(model.image, model.image_head)  # type: ignore[arg-type]  # TwoTowers has modules there
+        texts = TextEncoder(model.text, model.text_head)  # type: ignore[arg-type]  # as above
+        return {"image": picture_network(pictures), "text": texts.network()}
 
     def evaluate(self, run: "Run[CaptionedSet]") -> "Scorecard":
         """Retrieval in both directions and classes by their names, beside a closed form and the untrained towers."""

@@ -20,7 +20,7 @@ from info_nce.recipes.checkpoints import save_tensors
 from info_nce.recipes.files import write_safely
 from info_nce.recipes.programs import Program, onnx_program, torchscript_program
 from info_nce.recipes.readme import program_readme, run_readme
-from info_nce.recipes.runs import FINAL, Run, read_config, refuse_used
+from info_nce.recipes.runs import FINAL, Run, read_config
 
 Format = Literal["safetensors", "torchscript", "onnx"]
 _MAKERS: Mapping[str, Callable[[Network, tuple[Tensor, ...]], Program]] = {
@@ -52,7 +52,7 @@ def export(run: Run[Any], folder: str | Path, form: Format = "safetensors", *, k
         SettingError: there is no such encoder, it cannot become such a program, or the program computes something else.
     """
     target = Path(folder).expanduser()
-    refuse_used(target)
+    _refuse_used(target)
     if form == "safetensors":
         return _as_run(run, target)
     network = _network(run, kind, form)
@@ -68,6 +68,16 @@ def export(run: Run[Any], folder: str | Path, form: Format = "safetensors", *, k
     text = program_readme(run, network, name, file, inputs, expected.shape[1])
     write_safely(target / "README.txt", text.encode())
     return [file, target / "README.txt"]
+
+
+def _refuse_used(target: Path) -> None:
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise RunError(
+            f"{target} is in use.",
+            got="a folder with files in it" if target.is_dir() else "a file",
+            expected="a folder that is new or empty",
+            advice="another folder with --to",
+        )
 
 
 def _as_run(run: Run[Any], target: Path) -> list[Path]:
@@ -104,7 +114,11 @@ def _some_items(run: Run[Any], kind: str) -> Any:
             advice="restore it, or --format safetensors, which needs no comparison",
         ) from error
     part = next(part for part in (*reversed(parts.values()),) if len(part))
-    return part.items(kind)[:_ITEMS]
+    items = part.items(kind)[:_ITEMS]
+    if isinstance(items, tuple) and all(isinstance(item, Tensor) for item in items):
+        shortest = min(len(item) for item in items)  # recordings: rows of one tensor have one length
+        return tuple(item[:shortest] for item in items)
+    return items
 
 
 def _compare(program: Program, inputs: tuple[Tensor, ...], expected: Tensor, run: Run[Any], form: str) -> None:
