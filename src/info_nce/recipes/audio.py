@@ -121,8 +121,8 @@ class MeanContext(nn.Module):
 
     def forward(self, waves: Float[Tensor, "n s"]) -> Float[Tensor, "n d"]:
         """Encode."""
-        context: Tensor = self.model.context(waves)  # type: ignore[operator]  # torch types no methods
-        return context.mean(1)
+        output: Tensor = self.model.context(waves).mean(1)  # type: ignore[operator]  # torch types no methods
+        return output
 
 
 class LogMel(nn.Module):

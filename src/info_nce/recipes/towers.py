@@ -10,7 +10,7 @@ Nothing is fetched, and no code runs but that of installed packages and of the m
 import importlib
 import inspect
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import NoReturn
@@ -97,12 +97,12 @@ class TextEncoder(nn.Module):
 
     def network(self) -> Network:
         """The same as a program of its own, from what Python makes of texts."""
-        prepare = self.tower.prepare
-        names = ("ids", "mask", "types") if len(prepare(["a"])) <= 3 else tuple(f"input{i}" for i in range(99))  # type: ignore[operator]  # torch types no methods
-        taken = names[: len(prepare(["a"]))]  # type: ignore[operator]  # as above
+        prepare: Callable[[Sequence[str]], tuple[Tensor, ...]] = self.tower.prepare  # type: ignore[assignment]  # torch types no methods
+        count = len(prepare(["a"]))
+        taken = ("ids", "mask")[:count] if count <= 2 else tuple(f"input{i}" for i in range(count))
         return Network(
             module=self,
-            prepare=prepare,  # type: ignore[arg-type]  # as above
+            prepare=prepare,
             arguments=taken,
             takes=f"what {type(self.tower).__name__}.prepare makes of texts (it stays in Python): {', '.join(taken)}",
             varying=((0, 1),) * len(taken),
