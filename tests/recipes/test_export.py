@@ -57,7 +57,7 @@ def test_an_exported_run_is_a_run(run: Path, tmp_path: Path) -> None:
 
 def test_torchscript_gives_the_models_embeddings_for_any_number_of_pictures(run: Path, tmp_path: Path) -> None:
     program, readme = export(load_run(run), tmp_path / "out", "torchscript")
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="deprecated"):
         loaded = torch.jit.load(program)  # type: ignore[no-untyped-call]
     images = load_run(run).splits().train.images
     for count in (1, 3, 20):
@@ -83,7 +83,7 @@ class Forgetful(nn.Module):
     """Its program knows one number of rows by heart."""
 
     def forward(self, images: Tensor) -> Tensor:
-        return images.flatten(1) * float(len(images))
+        return images.reshape(int(images.shape[0]), -1)
 
 
 def test_a_program_that_computes_something_else_is_not_written(
@@ -93,9 +93,7 @@ def test_a_program_that_computes_something_else_is_not_written(
         module=Forgetful(), prepare=lambda images: (images.float(),), arguments=("images",), takes="pictures"
     )
     monkeypatch.setattr(SimCLR, "networks", lambda *_: {"image": wrong})
-    monkeypatch.setattr(
-        SimCLR, "embedders", lambda *_: {"image": lambda images: images.flatten(1).float() * len(images)}
-    )
+    monkeypatch.setattr(SimCLR, "embedders", lambda *_: {"image": lambda images: images.flatten(1).float()})
     with pytest.raises(SettingError, match="does not do what the model does"):
         export(load_run(run), tmp_path / "out", "torchscript")
     assert not (tmp_path / "out").exists()
@@ -104,7 +102,7 @@ def test_a_program_that_computes_something_else_is_not_written(
 def test_what_cannot_become_a_program_is_refused_with_the_reason() -> None:
     class Python(nn.Module):
         def forward(self, images: Tensor) -> Tensor:
-            raise RuntimeError("only on Tuesdays")
+            raise RuntimeError(f"only on Tuesdays, and not {len(images)}")
 
     network = Network(module=Python(), prepare=lambda items: items, arguments=("images",), takes="pictures")
     with pytest.raises(SettingError, match="only on Tuesdays"):
@@ -120,6 +118,6 @@ def test_a_folder_in_use_is_left_alone(run: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(RunError, match="another folder with --to"):
         export(load_run(run), tmp_path)
-    with pytest.raises(RunError, match="was not there|is not there"):
-        moved = replace(load_run(run), data={**load_run(run).data, "fingerprint": "0"})
+    moved = replace(load_run(run), data={**load_run(run).data, "fingerprint": "0"})
+    with pytest.raises(RunError, match="is not there"):
         export(moved, tmp_path / "out", "torchscript")
