@@ -206,7 +206,7 @@ def any_page(run: FakeRun) -> str:
 def test_a_run_of_any_recipe_has_a_page_with_all_its_scores(any_page: str) -> None:
     reader = Reader(any_page)
     text = " ".join(" ".join(reader.text).split())
-    assert all(said in text for said in ("30.0\u00a0±\u00a02.0\u00a0%", "12.0\u00a0±\u00a01.0", "ridge", "weight 0.4"))
+    assert all(said in text for said in ("30.0 ± 2.0 %", "12.0 ± 1.0", "ridge", "weight 0.4"))
     assert not reader.of("script")
     assert [a["id"] for a in reader.of("h2")] == ["results", "training", "making"]
     assert len(reader.of("svg")) == 4
