@@ -278,7 +278,7 @@ def fit(training: Training, batches: Batches, *consoles: Console) -> int:
                 training.save()
                 saved = training.seconds
             with processes.together():
-                inputs = batches(training.step)
+                inputs = _inputs(training, batches)
             loss, embeddings = training.update(inputs)
             training.seconds = before + time.monotonic() - started
             display.advance()
@@ -295,6 +295,12 @@ def fit(training: Training, batches: Batches, *consoles: Console) -> int:
     for tracker in training.accelerator.trackers:  # end_training() would leave the process group, too
         tracker.finish()
     return training.step
+
+
+def _inputs(training: Training, batches: Batches) -> tuple[Tensor, ...]:
+    if callable(look := getattr(batches, "before_step", None)):  # batches that depend on what is trained
+        look(training.step, training.modules)
+    return batches(training.step)
 
 
 def _line(training: Training, batches: Batches, loss: Tensor, embeddings: tuple[Tensor, ...]) -> dict[str, float]:
