@@ -90,10 +90,12 @@ def log_mel(around: int) -> FrameFeatures:
 
 def context(model: nn.Module, shifts: Sequence[int]) -> FrameFeatures:
     """What a model makes of a moment: its context there, and so many latents later."""
+    stride = int(model.stride)  # type: ignore[arg-type]  # every model of such a recipe has one
 
     def features(wave: Tensor, frames: Tensor) -> Tensor:
-        every, stride = model.context(wave)[0], model.stride  # type: ignore[operator]  # every model of such a recipe has them
-        return torch.cat([every[torch.div(frames, stride, rounding_mode="floor") + shift] for shift in shifts], dim=1)
+        every = model.context(wave)[0]  # type: ignore[operator]  # every model of such a recipe has it
+        here = torch.div(frames, stride, rounding_mode="floor")
+        return torch.cat([every[here + shift] for shift in shifts], dim=1)
 
     return features
 
