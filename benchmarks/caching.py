@@ -22,7 +22,7 @@ from benchmarks.homes import ROOT
 from benchmarks.machine import BUSY, commit, load, machine
 from benchmarks.text import aligned, seconds, size
 from info_nce import NTXent, cached_step
-from info_nce.data import load_splits
+from info_nce.data import load_pictures
 from info_nce.engines import Tiled
 from info_nce.recipes.augment import augmentation
 from info_nce.recipes.encoders import contrastive_model
@@ -43,7 +43,7 @@ def views_of(source: str, count: int, data_file: str | None = None) -> list[Tens
         count: pictures.
         data_file: the wheel of the named set, if it is at hand.
     """
-    pictures = load_splits(source, data_file=data_file).train.images
+    pictures = load_pictures(source, data_file=data_file).train.images
     augment = augmentation(source, pictures.shape[1], pictures.shape[-1])
     parts = torch.split(torch.arange(count) % len(pictures), _AUGMENTED)  # the whole at once takes more than the step
     with torch.no_grad():

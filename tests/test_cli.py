@@ -11,8 +11,12 @@ import pytest
 from rich.console import Console
 
 from info_nce import cli, commands
+from info_nce.data import ImageSet
 from info_nce.errors import INSTALL_EXTRAS, MissingExtraError, needs_extra
+from info_nce.evaluation.scorecard import Scorecard
 from info_nce.recipes import simclr
+from info_nce.recipes import train as training_module
+from info_nce.recipes.runs import Run
 from tests.pictures import folder_of
 
 TINY = ["--image-size", "16", "--steps", "3", "--batch-size", "8", "--width", "4", "--threads", "1"]
@@ -28,7 +32,12 @@ def evaluated(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Put a short evaluation in place of the real one, which has its own tests, and note its calls."""
     calls: list[str] = []
     evaluation, report = ModuleType("info_nce.evaluation"), ModuleType("info_nce.report")
-    evaluation.evaluate_run = lambda run: calls.append(f"evaluate {run.path.name}")  # type: ignore[attr-defined]  # a stand-in module
+
+    def short(_: simclr.SimCLR, run: Run[ImageSet]) -> Scorecard:
+        calls.append(f"evaluate {run.path.name}")
+        return Scorecard(run.path.name, "simclr", "", {}, "R@1", ())
+
+    monkeypatch.setattr(simclr.SimCLR, "evaluate", short)
     evaluation.show = lambda _result, console: console.print("THE TABLE")  # type: ignore[attr-defined]  # a stand-in module
     evaluation.search = lambda run, image, top: f"search {run.path.name} {image.name} {top}"  # type: ignore[attr-defined]  # a stand-in module
     report.write_report = lambda run: run.path / "report.html"  # type: ignore[attr-defined]  # a stand-in module
@@ -42,10 +51,10 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         cli.main(["--help"])
     assert caught.value.code == 0
     said = capsys.readouterr().out
-    assert all(name in said for name in ("train simclr", "evaluate", "search", "report", "data"))
+    assert all(name in said for name in ("train simclr", "train moco", "evaluate", "search", "report", "runs", "data"))
 
 
-@pytest.mark.parametrize("command", ["train simclr", "evaluate", "search", "report", "data"])
+@pytest.mark.parametrize("command", ["train simclr", "train moco", "evaluate", "search", "report", "runs", "data"])
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         cli.main([*command.split(), "--help"])
@@ -79,6 +88,20 @@ def test_train_evaluates_and_says_what_comes_next(
     assert "report.html" in "".join(capsys.readouterr().out.split())
 
 
+def test_runs_lists_what_a_folder_holds(
+    tmp_path: Path, pictures: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["train", "simclr", "--data", str(pictures), "--run", "runs/mine", *TINY]) == 0
+    (tmp_path / "runs" / "no run").mkdir()
+    capsys.readouterr()
+    assert cli.main(["runs"]) == 0
+    said = capsys.readouterr().out
+    assert all(word in said for word in ("runs/mine", "simclr", "pictures", "linear"))
+    assert "no run" not in said
+    assert cli.main(["runs", "nowhere"]) == 2
+
+
 def test_a_run_goes_to_the_folder_of_runs_by_default(
     tmp_path: Path, pictures: Path, evaluated: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,7 +117,7 @@ def test_resume_takes_the_settings_of_the_run_and_no_others(
 ) -> None:
     run = str(tmp_path / "run")
     settings = simclr.SimCLR(data=str(pictures), image_size=16, steps=3, batch_size=8, width=4, threads=1)
-    simclr.train(settings, Path(run), Console(quiet=True))
+    training_module.train(settings, Path(run), Console(quiet=True))
     assert cli.main(["train", "simclr", "--resume", run, "--steps", "5", "--run", "other"]) == 2
     said = capsys.readouterr().err
     assert "--steps, --run" in said
@@ -132,7 +155,7 @@ def test_a_bug_is_not_hidden(evaluated: list[str], monkeypatch: pytest.MonkeyPat
     def bug(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(simclr, "train", bug)
+    monkeypatch.setattr(training_module, "train", bug)
     with pytest.raises(ZeroDivisionError):
         cli.main(["train", "simclr"])
     assert evaluated == []
@@ -144,7 +167,7 @@ def test_ctrl_c_before_training_is_no_traceback(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(simclr, "train", interrupted)
+    monkeypatch.setattr(training_module, "train", interrupted)
     assert cli.main(["train", "simclr"]) == 130
     assert "Stopped" in capsys.readouterr().err
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from info_nce.data import Splits, load_splits
+from info_nce.data import ImageSet, Splits, load_pictures
 from info_nce.data.animals import CLASS_NAMES, read_array
 from info_nce.data.catalogue import CATALOGUE
 from info_nce.errors import DataError
@@ -16,29 +16,29 @@ from tests.pictures import animals_wheel
 
 
 @pytest.fixture(scope="module")
-def splits() -> Splits:
-    return load_splits("animals", data_file=str(animals_wheel()))
+def splits() -> Splits[ImageSet]:
+    return load_pictures("animals", data_file=str(animals_wheel()))
 
 
-def test_the_parts_have_the_pictures_that_are_left_without_duplicates(splits: Splits) -> None:
+def test_the_parts_have_the_pictures_that_are_left_without_duplicates(splits: Splits[ImageSet]) -> None:
     parts = (splits.train, splits.validation, splits.test)
     assert [len(part) for part in parts] == [5834, 1941, 1941]
     assert all(part.images.shape[1:] == (1, 28, 28) and part.images.dtype == torch.uint8 for part in parts)
     assert all(part.labels is not None and set(part.labels.tolist()) == set(range(10)) for part in parts)
 
 
-def test_no_picture_is_in_two_parts(splits: Splits) -> None:
+def test_no_picture_is_in_two_parts(splits: Splits[ImageSet]) -> None:
     rows = torch.cat([splits.train.images, splits.validation.images, splits.test.images]).flatten(1)
     assert len({row.tobytes() for row in rows.numpy()}) == len(rows) == 9716
 
 
-def test_the_split_does_not_move_with_the_seed_of_training(splits: Splits) -> None:
+def test_the_split_does_not_move_with_the_seed_of_training(splits: Splits[ImageSet]) -> None:
     torch.manual_seed(1)
     np.random.seed(1)  # noqa: NPY002 (the legacy state is what a training script may have set)
-    assert load_splits("animals", data_file=str(animals_wheel())).fingerprint() == splits.fingerprint()
+    assert load_pictures("animals", data_file=str(animals_wheel())).fingerprint() == splits.fingerprint()
 
 
-def test_the_labels_are_in_the_order_of_the_names(splits: Splits) -> None:
+def test_the_labels_are_in_the_order_of_the_names(splits: Splits[ImageSet]) -> None:
     # A giraffe is tall, a cow is wide, and a zebra has stripes: grey levels where others are flat.
     assert splits.train.labels is not None
     ink = splits.train.images[:, 0].float() / 255

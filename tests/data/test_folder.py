@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from info_nce.data import load_splits
+from info_nce.data import load_pictures
 from info_nce.data.folder import decode, load_folder
 from info_nce.errors import DataError
 from tests.pictures import folder_of, picture
@@ -17,7 +17,7 @@ from tests.pictures import folder_of, picture
 
 def test_sub_folders_are_labels_and_the_split_is_fixed_and_even(tmp_path: Path) -> None:
     folder_of(tmp_path, 40, classes=("cat", "dog"))
-    splits = load_splits(str(tmp_path), image_size=16)
+    splits = load_pictures(str(tmp_path), image_size=16)
     assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [24, 8, 8]
     assert splits.train.class_names == ("cat", "dog")
     assert splits.test.labels is not None
@@ -28,7 +28,7 @@ def test_sub_folders_are_labels_and_the_split_is_fixed_and_even(tmp_path: Path) 
         path.startswith(splits.train.class_names[label])
         for path, label in zip(splits.train.paths, splits.train.labels.tolist(), strict=True)  # type: ignore[union-attr]  # there are labels
     )
-    assert load_splits(str(tmp_path), image_size=16).fingerprint() == splits.fingerprint()
+    assert load_pictures(str(tmp_path), image_size=16).fingerprint() == splits.fingerprint()
 
 
 def test_without_sub_folders_there_are_no_labels_and_nothing_to_test_on(tmp_path: Path) -> None:

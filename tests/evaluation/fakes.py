@@ -8,9 +8,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from info_nce.data.images import Facts, ImageSet, Splits, split
-from info_nce.recipes.encoders import contrastive_model
+from info_nce.data.images import ImageSet, split
+from info_nce.data.splits import Facts, Splits
 from info_nce.recipes.runs import Run
+from info_nce.recipes.simclr import SimCLR
 
 SIZE = 16
 FACTS = Facts(
@@ -25,13 +26,13 @@ FACTS = Facts(
 
 
 @dataclass(frozen=True, slots=True)
-class FakeRun(Run):
+class FakeRun(Run[ImageSet]):
     """A run whose data is at hand."""
 
-    parts: Splits
+    parts: Splits[ImageSet]
     lines: tuple[dict[str, float], ...]
 
-    def splits(self) -> Splits:
+    def splits(self) -> Splits[ImageSet]:
         return self.parts
 
     def metrics(self) -> list[dict[str, float]]:
@@ -51,7 +52,7 @@ def squares(counts: Sequence[int], *, channels: int = 1, noise: int = 90, seed: 
 
 def labelled(
     counts: Sequence[int], names: tuple[str, ...] | None = None, *, channels: int = 1, paths: bool = False
-) -> Splits:
+) -> Splits[ImageSet]:
     """Split made-up pictures of as many classes as there are counts."""
     images, labels = squares(counts, channels=channels)
     files = tuple(f"{i}.png" for i in range(len(images))) if paths else None
@@ -59,7 +60,7 @@ def labelled(
     return split(ImageSet("squares", images, labels, names, files), FACTS, "squares")
 
 
-def unlabelled(count: int) -> Splits:
+def unlabelled(count: int) -> Splits[ImageSet]:
     """Split made-up pictures that nobody labelled."""
     images, _ = squares([count])
     return split(ImageSet("squares", images), FACTS, "squares")
@@ -89,21 +90,19 @@ def logged(count: int = 5) -> tuple[dict[str, float], ...]:
 
 
 def run_on(
-    splits: Splits, folder: Path, *, note: str = "", lines: tuple[dict[str, float], ...] | None = None
+    splits: Splits[ImageSet], folder: Path, *, note: str = "", lines: tuple[dict[str, float], ...] | None = None
 ) -> FakeRun:
     """Make a run folder that says it was trained on these pictures; its weights are another seed's."""
     folder.mkdir(parents=True, exist_ok=True)
-    channels = splits.train.images.shape[1]
     torch.manual_seed(1)
-    model = contrastive_model(channels, SIZE, width=4)
+    recipe, about = SimCLR(width=4, steps=50, data="squares"), splits.train.about()
     return FakeRun(
         path=folder,
-        recipe="simclr",
-        config={"seed": 0, "width": 4, "steps": 50, "data": "squares", "data_file": ""},
-        data={"name": "squares", "channels": channels, "image_size": SIZE},
+        recipe=recipe,
+        data={"name": "squares", "about": about},
         finished=not note,
         note=note,
-        weights=model.state_dict(),
+        weights=recipe.model(about).state_dict(),
         parts=splits,
         lines=logged() if lines is None else lines,
     )

@@ -8,21 +8,22 @@ from pathlib import Path
 import pytest
 import torch
 
-from info_nce.data.images import Splits
+from info_nce.data import ImageSet, Splits
 from info_nce.errors import RunError
-from info_nce.evaluation import Evaluation, evaluate_run, load_evaluation, weights_fingerprint
-from info_nce.evaluation.features import encode, raw_pixels
+from info_nce.evaluation.features import raw_pixels
 from info_nce.evaluation.geometry import effective_rank, evenly, uniformity
 from info_nce.evaluation.near_duplicates import far_from_training
-from info_nce.evaluation.results import LINEAR, RAW, Accuracy
-from info_nce.evaluation.scorecard import FILE, TRAINED, UNTRAINED
+from info_nce.evaluation.pictures import evaluate_pictures
+from info_nce.evaluation.results import FILE, LINEAR, RAW, Accuracy, Evaluation, load_evaluation
+from info_nce.evaluation.scorecard import TRAINED, UNTRAINED
 from info_nce.evaluation.scoring import paired_difference
+from info_nce.recipes.pictures import encode
 from tests.evaluation.fakes import FACTS, labelled, part, run_on, squares, unlabelled
 
 
 @pytest.fixture(scope="module")
 def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
-    return evaluate_run(run_on(labelled([60, 50, 40]), tmp_path_factory.mktemp("run")))
+    return evaluate_pictures(run_on(labelled([60, 50, 40]), tmp_path_factory.mktemp("run")))
 
 
 def test_every_kind_of_feature_meets_every_classifier_on_all_pictures(evaluation: Evaluation) -> None:
@@ -50,12 +51,12 @@ def test_far_is_counted_on_the_pictures_without_a_look_alike(tmp_path: Path) -> 
         test=replace(whole.test, images=images[96:], labels=labels[96:]),
     )
     far = far_from_training(splits.train.images, splits.test.images)
-    assert evaluate_run(run_on(splits, tmp_path)).counts["far"] == int(far.sum())
+    assert evaluate_pictures(run_on(splits, tmp_path)).counts["far"] == int(far.sum())
 
 
 def test_what_is_saved_is_what_is_read_back(tmp_path: Path) -> None:
     for name, splits in (("labelled", labelled([15, 15])), ("unlabelled", unlabelled(30))):
-        found = evaluate_run(run_on(splits, tmp_path / name))
+        found = evaluate_pictures(run_on(splits, tmp_path / name))
         text = (tmp_path / name / FILE).read_text()
         assert "NaN" not in text
         assert json.loads(text)["run"] == name
@@ -76,13 +77,13 @@ def test_shuffled_test_labels_change_no_choice(tmp_path: Path) -> None:
     splits = labelled([40, 40, 40])
     assert splits.test.labels is not None
     shuffled = replace(splits, test=replace(splits.test, labels=splits.test.labels[torch.randperm(len(splits.test))]))
-    first, second = (evaluate_run(run_on(s, tmp_path)) for s in (splits, shuffled))
+    first, second = (evaluate_pictures(run_on(s, tmp_path)) for s in (splits, shuffled))
     assert [s.setting for s in first.scores] == [s.setting for s in second.scores]
     assert [s.all for s in first.scores] != [s.all for s in second.scores]
 
 
 def test_without_labels_only_the_geometry_is_measured(tmp_path: Path) -> None:
-    found = evaluate_run(run_on(unlabelled(40), tmp_path))
+    found = evaluate_pictures(run_on(unlabelled(40), tmp_path))
     assert (found.scores, found.differences, found.confusions) == ((), (), ())
     assert math.isnan(found.chance)
     assert found.geometry.uniformity < 0
@@ -91,7 +92,7 @@ def test_without_labels_only_the_geometry_is_measured(tmp_path: Path) -> None:
     assert any("Accuracy needs labels" in note for note in found.notes)
 
 
-def splits_of(train: list[int], validation: list[int], test: list[int]) -> Splits:
+def splits_of(train: list[int], validation: list[int], test: list[int]) -> Splits[ImageSet]:
     names = tuple(f"class {i}" for i in range(len(train)))
     counts = {"train": train, "validation": validation, "test": test}
     parts = {name: part(name, count, names, seed) for seed, (name, count) in enumerate(counts.items())}
@@ -110,32 +111,32 @@ def splits_of(train: list[int], validation: list[int], test: list[int]) -> Split
         (splits_of([9, 9], [3, 3], [0, 0]), "Accuracy needs labels"),
     ],
 )
-def test_unusual_data_is_evaluated_and_explained(tmp_path: Path, splits: Splits, words: str) -> None:
-    notes = evaluate_run(run_on(splits, tmp_path)).notes
+def test_unusual_data_is_evaluated_and_explained(tmp_path: Path, splits: Splits[ImageSet], words: str) -> None:
+    notes = evaluate_pictures(run_on(splits, tmp_path)).notes
     assert any(words in note for note in notes), notes
 
 
 def test_an_unfinished_run_says_so(tmp_path: Path) -> None:
-    found = evaluate_run(run_on(labelled([15, 15]), tmp_path, note="unfinished: step 3 of 9"))
+    found = evaluate_pictures(run_on(labelled([15, 15]), tmp_path, note="unfinished: step 3 of 9"))
     assert found.notes[0] == "This run is unfinished: step 3 of 9."
 
 
 def test_large_pictures_are_averaged_and_the_notes_say_so(tmp_path: Path) -> None:
     assert raw_pixels(torch.zeros(2, 3, 64, 64, dtype=torch.uint8)).shape == (2, 3 * 18 * 18)
     assert (raw_pixels(torch.full((1, 1, 28, 28), 255, dtype=torch.uint8)) == 1).all()
-    assert not any("averaged" in note for note in evaluate_run(run_on(labelled([15, 15]), tmp_path)).notes)
+    assert not any("averaged" in note for note in evaluate_pictures(run_on(labelled([15, 15]), tmp_path)).notes)
 
 
 def test_other_weights_have_another_fingerprint(tmp_path: Path) -> None:
     run = run_on(labelled([15, 15]), tmp_path)
     other = replace(run, weights={name: tensor + 1 for name, tensor in run.weights.items()})
-    assert weights_fingerprint(run) == weights_fingerprint(run_on(labelled([15, 15]), tmp_path))
-    assert weights_fingerprint(run) != weights_fingerprint(other)
+    assert run.fingerprint() == run_on(labelled([15, 15]), tmp_path).fingerprint()
+    assert run.fingerprint() != other.fingerprint()
 
 
 def test_encoding_does_not_depend_on_the_batch(tmp_path: Path) -> None:
     run = run_on(labelled([15, 15]), tmp_path)
-    images, encoder = run.splits().train.images, run.encoder()
+    images, encoder = run.splits().train.images, run.model().get_submodule("encoder")
     torch.testing.assert_close(encode(encoder, images, 4), encode(encoder, images))
     assert encode(encoder, images[:0]).shape == (0, 32)
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from info_nce.evaluation import Evaluation, evaluate_run, show
-from info_nce.evaluation.results import ALL, FAR, LINEAR, RAW, Accuracy, Difference
+from info_nce.evaluation import show
+from info_nce.evaluation.pictures import evaluate_pictures
+from info_nce.evaluation.results import ALL, FAR, LINEAR, RAW, Accuracy, Difference, Evaluation
 from info_nce.evaluation.scorecard import UNTRAINED
 from info_nce.evaluation.verdict import headline, points, verdict
 from tests.evaluation.fakes import labelled, run_on, unlabelled
@@ -16,12 +17,12 @@ from tests.evaluation.fakes import labelled, run_on, unlabelled
 
 @pytest.fixture(scope="module")
 def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
-    return evaluate_run(run_on(labelled([30, 30, 30]), tmp_path_factory.mktemp("[bold]run")))
+    return evaluate_pictures(run_on(labelled([30, 30, 30]), tmp_path_factory.mktemp("[bold]run")))
 
 
 def shown(evaluation: Evaluation, width: int = 80) -> str:
     console = Console(file=StringIO(), width=width)
-    show(evaluation, console)
+    show(evaluation.scorecard(verdict(evaluation)), console)
     assert isinstance(console.file, StringIO)
     return console.file.getvalue()
 
@@ -32,8 +33,9 @@ def test_the_table_fits_into_80_characters_uncut(evaluation: Evaluation) -> None
     text = shown(
         replace(evaluation, scores=tuple(replace(wide, features=s.features, probe=s.probe) for s in evaluation.scores))
     )
-    assert text.count("100.0±0.1") == 9
+    assert text.count("100±0") + text.count("100.0±0.1") == 9
     assert text.count("50±5") == 9
+    assert "most frequent" in " ".join(text.split())
     assert "…" not in text
     assert max(map(len, text.splitlines())) <= 80
 
@@ -44,15 +46,16 @@ def test_names_with_brackets_are_text_and_no_style(evaluation: Evaluation) -> No
     assert "Mind [red]this[/bold]." in text
 
 
-def test_a_missing_part_is_a_dash(evaluation: Evaluation) -> None:
+def test_a_part_without_pictures_is_not_shown(evaluation: Evaluation) -> None:
     none = tuple(replace(s, far=Accuracy(0, 0)) for s in evaluation.scores)
     text = shown(replace(evaluation, scores=none, counts={**evaluation.counts, FAR: 0}))
     assert "nan" not in text
-    assert text.count("–") == 9
+    assert "neighbours, far" not in text
+    assert text.count("neighbours, all") == 2
 
 
 def test_without_labels_the_spread_is_told(tmp_path: Path) -> None:
-    text = shown(evaluate_run(run_on(unlabelled(40), tmp_path)))
+    text = shown(evaluate_pictures(run_on(unlabelled(40), tmp_path)))
     assert "There are no labels" in text
     assert "uniformity of −" in text
     assert "nan" not in text

@@ -3,6 +3,7 @@
 import math
 import os
 import signal
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,14 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from info_nce import InfoNCE
-from info_nce.errors import RunError
+from info_nce.errors import RunError, SettingError
 from info_nce.recipes import loop as loop_module
+from info_nce.recipes.checkpoints import load_tensors
 from info_nce.recipes.interruption import Interruption
-from info_nce.recipes.loop import Loop, Training, fit, geometry
+from info_nce.recipes.loop import Loop, Training, fit
 from info_nce.recipes.progress import Metrics
+from info_nce.recipes.signs import collapsed, signs
+from info_nce.recipes.tracking import tracked_by
 
 QUIET = Console(quiet=True)
 
@@ -53,7 +57,7 @@ def test_any_model_and_loss_can_be_trained_and_is_logged(tmp_path: Path) -> None
     assert fit(training(tmp_path), Pairs(), QUIET) == 25
     lines = Metrics(tmp_path / "metrics.jsonl").read()
     assert [line["step"] for line in lines] == [10, 20, 25]
-    names = "step epoch loss log_candidates alignment uniformity learning_rate seconds"
+    names = "step epoch loss log_candidates alignment uniformity saturated temperature learning_rate seconds"
     assert all(list(line) == names.split() for line in lines)
     assert lines[-1]["epoch"] == 5
     assert lines[0]["log_candidates"] == pytest.approx(math.log(8))
@@ -118,8 +122,110 @@ def test_only_so_many_rows_are_looked_at_for_the_geometry(tmp_path: Path, monkey
     torch.manual_seed(1)
     fit(one, Pairs(), QUIET)
     (line,) = Metrics(tmp_path / "metrics.jsonl").read()
-    assert line["uniformity"] == pytest.approx(geometry(query[:4], key[:4])["uniformity"])
-    assert line["uniformity"] != pytest.approx(geometry(query, key)["uniformity"])
+    assert line["uniformity"] == pytest.approx(signs(query[:4], key[:4])["uniformity"])
+    assert line["uniformity"] != pytest.approx(signs(query, key)["uniformity"])
+
+
+def test_the_weights_with_the_smallest_validation_loss_are_kept(tmp_path: Path) -> None:
+    one = training(tmp_path, steps=40, log_every=2)
+    one.validation = Pairs()
+    fit(one, Pairs(), QUIET)
+    found = {
+        line["step"]: line["validation_loss"]
+        for line in Metrics(tmp_path / "metrics.jsonl").read()
+        if "validation_loss" in line
+    }
+    assert list(found) == list(range(4, 41, 4))
+    best, header = load_tensors(tmp_path / loop_module.BEST)
+    assert header["step"] == min(found, key=found.__getitem__)
+    other = training(tmp_path / "other")
+    other.model.load_state_dict(best)
+    other.loss.load_state_dict(one.loss.state_dict())
+    other.validation = Pairs()
+    assert other.validate() == pytest.approx(min(found.values()), rel=0.02)  # the temperature is the last one
+
+
+def test_a_validation_leaves_no_trace(tmp_path: Path) -> None:
+    runs = []
+    for name, validation in (("with", Pairs()), ("without", None)):
+        torch.manual_seed(3)
+        one = training(tmp_path / name, steps=12, log_every=1)
+        one.model.query = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Dropout(0.3))
+        one = Training(one.model, one.loss, one.loop, one.folder, "mine", validation=validation)
+        torch.manual_seed(4)
+        fit(one, Pairs(), QUIET)
+        assert one.model.training
+        runs.append({**one.model.state_dict(), **one.loss.state_dict()})
+    torch.testing.assert_close(*runs, rtol=0, atol=0)
+
+
+class Counted(nn.Module):
+    """A loss with something to do after each step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen = torch.zeros(3)
+
+    def forward(self, query: Tensor, key: Tensor) -> Tensor:
+        return (query - key).square().mean()
+
+    def after_step(self, query: Tensor, key: Tensor) -> None:
+        assert not query.requires_grad
+        self.seen += query.sum(0) + key.sum(0)
+
+
+@pytest.mark.parametrize("chunk_size", [0, 3])
+def test_what_is_to_be_done_after_a_step_gets_the_whole_batch(tmp_path: Path, chunk_size: int) -> None:
+    one = Training(Towers(), Counted(), Loop(1, 0.0, 0.0, chunk_size=chunk_size), tmp_path, "mine")
+    batch = Pairs()(0)
+    one.update(batch)
+    with torch.no_grad():
+        query, key = one.model(*batch)
+    torch.testing.assert_close(one.loss.seen, query.sum(0) + key.sum(0))
+
+
+def test_a_collapse_is_said_once_with_what_to_try(tmp_path: Path) -> None:
+    one = training(tmp_path, learning_rate=0.0)
+    for parameter in one.model.parameters():
+        parameter.data.mul_(0).add_(1 if parameter.dim() == 1 else 0)
+    said = Console(record=True, quiet=False, file=StringIO())
+    fit(one, Pairs(), said)
+    text = said.export_text()
+    assert text.count("collapse: at step 10 all embeddings lie in one point") == 1
+    assert "--learning-rate" in text
+    assert "collapse" not in collapsed({"uniformity": -0.5, "step": 3.0}, late=True)
+    assert collapsed({"uniformity": -0.01, "step": 3.0}, late=False) == ""
+
+
+def test_saturated_rows_are_counted() -> None:
+    corners = torch.eye(4)
+    assert signs(corners, corners, 0.1)["saturated"] == 1
+    assert signs(corners, corners, 0.5)["saturated"] == 0
+    assert signs(corners, corners[[0, 1, 3, 2]], 0.1)["saturated"] == 0.5
+    assert "saturated" not in signs(corners, corners)
+
+
+def test_the_metrics_go_to_tensorboard_too(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard", reason="tensorboard is not installed")
+    one = Training(Towers(), InfoNCE(0.1), Loop(10, 0.01, 0.1, track="tensorboard"), tmp_path, "mine")
+    fit(one, Pairs(), QUIET)
+    assert list(tmp_path.rglob("events.out.tfevents.*"))
+
+
+def test_a_tracker_that_is_not_installed_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="wandb is not installed"):
+        tracked_by("wandb", tmp_path)
+
+
+def test_bfloat16_trains_nearly_like_float32(tmp_path: Path) -> None:
+    losses = []
+    for precision in ("float32", "bfloat16"):
+        torch.manual_seed(0)
+        loop = Loop(20, 0.01, 0.1, precision=precision)
+        fit(Training(Towers(), InfoNCE(0.1), loop, tmp_path / precision, "mine"), Pairs(), QUIET)
+        losses.append(Metrics(tmp_path / precision / "metrics.jsonl").read()[-1]["loss"])
+    assert losses[0] != losses[1]
+    assert losses[1] == pytest.approx(losses[0], rel=0.05)
 
 
 def test_the_learning_rate_warms_up_and_falls_to_nothing() -> None:
@@ -195,10 +301,10 @@ def _remembered_once(before: object) -> None:
             os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_geometry_of_known_points() -> None:
+def test_signs_of_known_points() -> None:
     corners = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [2.0, 0.0]])
-    assert geometry(corners, corners) == {
+    assert signs(corners, corners) == {
         "alignment": 0.0,
         "uniformity": pytest.approx(math.log((1 + 2 * math.exp(-8)) / 3)),
     }
-    assert geometry(corners, -corners)["alignment"] == 4.0
+    assert signs(corners, -corners)["alignment"] == 4.0

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from info_nce.data.images import Facts
-from info_nce.evaluation import evaluate_run, load_evaluation
+from info_nce.data.splits import Facts
+from info_nce.evaluation.pictures import evaluate_pictures
+from info_nce.evaluation.results import load_evaluation
+from info_nce.recipes.simclr import SimCLR
 from info_nce.report import write_report
 from info_nce.report.gather import _recorded
 from tests.evaluation.fakes import FACTS, FakeRun, labelled, logged, run_on, unlabelled
@@ -62,8 +64,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> FakeRun:
     folder = tmp_path_factory.mktemp("a & <b>")
     made = run_on(replace(labelled([40, 40, 40], names, paths=True), facts=facts), folder, note=HOSTILE)
     (folder / "config.json").write_text(json.dumps({"command": ["info-nce", HOSTILE], "versions": {HOSTILE: HOSTILE}}))
-    config, data = {**made.config, HOSTILE: HOSTILE}, {**made.data, "name": HOSTILE}
-    return replace(made, recipe=HOSTILE, config=config, data=data)
+    return replace(made, recipe=replace(made.recipe, data=HOSTILE), data={**made.data, "name": HOSTILE})
 
 
 @pytest.fixture(scope="module")
@@ -101,8 +102,8 @@ def test_pictures_and_figures_say_what_they_show(reader: Reader) -> None:
 
 
 def test_settings_show_the_size_that_the_pictures_had(run: FakeRun, tmp_path: Path) -> None:
-    assert run.data["image_size"] == 16
-    asked = replace(run, path=tmp_path, config={**run.config, "image_size": 64})
+    assert run.about["image_size"] == 16
+    asked = replace(run, path=tmp_path, recipe=SimCLR(width=4, steps=50, data="squares", image_size=64))
     text = "\n".join(Reader(written(asked)).text)
     assert re.search(r"image size\s+16\b", text)
     assert not re.search(r"image size\s+64\b", text)
@@ -167,7 +168,7 @@ def test_many_classes_and_colour_have_a_page(tmp_path: Path) -> None:
 
 def test_an_evaluation_of_other_weights_is_made_anew(tmp_path: Path) -> None:
     run = run_on(labelled([20, 20]), tmp_path)
-    replace(evaluate_run(run), weights="others", chance=0.125).save(tmp_path)
+    replace(evaluate_pictures(run), weights="others", chance=0.125).save(tmp_path)
     write_report(run)
     assert load_evaluation(tmp_path).chance == 0.5
     replace(load_evaluation(tmp_path), chance=0.25).save(tmp_path)

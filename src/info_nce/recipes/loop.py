@@ -30,6 +30,7 @@ from info_nce.recipes.tracking import tracked_by
 
 with needs_extra("train"):
     from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
     from rich.console import Console
 
 # All pairs of this many rows are enough for three digits, and their memory does not grow with the batch.
@@ -128,6 +129,8 @@ class Training:
         self.processes = Processes()
         self.settled = self.processes.count == 1
         mixed = "bf16" if self.loop.precision == "bfloat16" else "no"
+        # accelerate remembers the first precision that it was asked for, and refuses another one in the same process
+        AcceleratorState._reset_state()  # noqa: SLF001 (there is no public way)
         self.accelerator = Accelerator(
             cpu=not torch.accelerator.is_available(), mixed_precision=mixed, **tracked_by(self.loop.track, self.folder)
         )
@@ -289,14 +292,15 @@ def fit(training: Training, batches: Batches, *consoles: Console) -> int:
                 if advice := collapsed(line, late=training.step > loop.warmup * loop.steps):
                     display.say(advice, once=True)
     training.save()
-    training.accelerator.end_training()
+    for tracker in training.accelerator.trackers:  # end_training() would leave the process group, too
+        tracker.finish()
     return training.step
 
 
 def _line(training: Training, batches: Batches, loss: Tensor, embeddings: tuple[Tensor, ...]) -> dict[str, float]:
     query, positive_key = _sample(training.processes, training.positives(training.modules["loss"], embeddings))
     temperature = getattr(training.modules["loss"], "temperature", None)
-    sharpness = {} if temperature is None else {"temperature": float(torch.as_tensor(temperature).mean())}
+    sharpness = {} if temperature is None else {"temperature": torch.as_tensor(temperature).detach().mean().item()}
     line = {
         "step": training.step,
         "epoch": round(training.step / len(batches), 3),

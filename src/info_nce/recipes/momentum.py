@@ -69,9 +69,10 @@ class Queued(nn.Module):
 
     def forward(self, query: Float[Tensor, "n d"], key: Float[Tensor, "n d"]) -> Float[Tensor, ""]:
         """Compare queries with their keys and the queue."""
-        if self.queue.filled:
-            return self.against_queue(query, key, self.queue)  # type: ignore[no-any-return]
-        return self.within_batch(query, key.detach())  # type: ignore[no-any-return]
+        loss: Tensor = (
+            self.against_queue(query, key, self.queue) if self.queue.filled else self.within_batch(query, key.detach())
+        )
+        return loss
 
     def after_step(self, _query: Tensor, key: Float[Tensor, "n d"]) -> None:
         """Take up the keys."""

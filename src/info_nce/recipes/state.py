@@ -101,8 +101,7 @@ def restore(
         states = _below(checkpoint, "random").items()
         set_random_state({kind: every.view(processes, -1)[rank].clone() for kind, every in states})
         seconds, best = checkpoint.extra["seconds"], checkpoint.extra.get("best")
-        # refused below if they are no numbers
-        return float(seconds), math.inf if best is None else float(best)  # type: ignore[arg-type]
+        return float(seconds), math.inf if best is None else float(best)  # type: ignore[arg-type]  # refused below if they are no numbers
     except (RuntimeError, KeyError, TypeError, ValueError) as error:
         raise RunError(
             f"the checkpoint of step {checkpoint.step:,} does not fit this model.",
