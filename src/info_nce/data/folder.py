@@ -1,25 +1,22 @@
 """A folder of the user's own pictures, brought to one square size as bytes in memory.
 
-Sub-folders are labels, which only the evaluation sees; where those at the top are called train, val and the like, the
-ones below are. Every file is opened as what its kind may be and nothing else,
-so a file with a misleading name starts no other decoder.
+Every file is opened as what its kind may be and nothing else, so a file with a misleading name starts no other decoder.
 """
 
-import os
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from info_nce.data.images import ImageSet, first_of_each, split
+from info_nce.data.own_files import FEWEST, find_files, labels_of, listing, notes_on
 from info_nce.data.splits import Facts, Splits
 from info_nce.errors import DataError, needs_extra
 
@@ -28,12 +25,6 @@ with needs_extra("images"):
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"})
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
-# Fewer leave a contrast nothing to compare with, and a split nothing to report on.
-FEWEST = 10
-_SHOWN = 5
-_SPLIT_NAMES = frozenset(
-    {"train", "training", "val", "valid", "validation", "dev", "test", "testing", "eval", "evaluation"}
-)
 # What Pillow raises for damaged files, by format; MemoryError and the like are not among them on purpose.
 _DAMAGE = (
     OSError,
@@ -64,12 +55,12 @@ def load_folder(folder: str | Path, *, image_size: int = 64, skip_bad: bool = Fa
         DataError: no such folder, too few pictures in it, or a file that cannot be read; the message names it.
     """
     root = Path(folder).expanduser().resolve()
-    files = find_pictures(root)
+    files = find_files(root, SUFFIXES, what="pictures", built_in='"animals" or "digits"')
     pixels, bad = decode_all(files, image_size)
     if bad and not skip_bad:
         raise DataError(
             f"{len(bad):,} of {len(files):,} files in {root} cannot be read as pictures.",
-            got=_listing(bad),
+            got=listing(bad),
             expected="whole png, jpg, webp, bmp or gif files",
             advice="repair or remove them, or --skip-bad to leave them out",
         )
@@ -84,30 +75,6 @@ def load_folder(folder: str | Path, *, image_size: int = 64, skip_bad: bool = Fa
             advice="add pictures, or start with the built-in set: --data animals",
         )
     return _split(whole.take(kept), root, duplicates=len(whole) - len(kept), bad=bad)
-
-
-def find_pictures(root: Path) -> list[Path]:
-    """List the picture files under a folder, in a fixed order; hidden files and folders are left alone."""
-    if not root.is_dir():
-        raise DataError(
-            f"there is no folder {root}.",
-            got="a file" if root.exists() else "nothing there",
-            expected='a folder of pictures, or the name of a built-in set: "animals"',
-            advice="check the path; relative paths start at the current folder",
-        )
-    files: list[Path] = []
-    for parent, folders, names in os.walk(root):
-        folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
-        found = (Path(parent) / name for name in names if not name.startswith("."))
-        files += [file for file in found if file.suffix.lower() in SUFFIXES]
-    if not files:
-        raise DataError(
-            f"{root} holds no pictures.",
-            got="no file of a known kind",
-            expected=", ".join(sorted(SUFFIXES)),
-            advice="convert other kinds first, or point --data at the folder above the pictures",
-        )
-    return sorted(files)
 
 
 def decode_all(files: list[Path], size: int) -> tuple[np.ndarray, dict[Path, str]]:
@@ -162,7 +129,7 @@ def _strict_about_bombs() -> Iterator[None]:
 def _image_set(name: str, pixels: np.ndarray, names: list[str]) -> ImageSet:
     grey = bool(len(pixels)) and all(bool((p[0] == p[1]).all() and (p[1] == p[2]).all()) for p in pixels)
     images = torch.from_numpy(pixels[:, :1].copy() if grey else pixels)
-    folders = _labels(names)
+    folders = labels_of(names)
     classes = tuple(sorted(set(folders)))
     if len(classes) < 2:
         return ImageSet(name, images, paths=tuple(names))
@@ -170,41 +137,8 @@ def _image_set(name: str, pixels: np.ndarray, names: list[str]) -> ImageSet:
     return ImageSet(name, images, labels, classes, tuple(names))
 
 
-def _labels(names: list[str]) -> list[str]:
-    """Take the first folder of each path as its label, below what all paths share; "" for all if one has none."""
-    folders = _folders(names)
-    if _splits_at_the_top(names):
-        folders = _below_shared([path[1:] for path in folders])
-    labels = [path[0] if path else "" for path in folders]
-    return [""] * len(names) if "" in labels else labels
-
-
-def _folders(names: Sequence[str]) -> list[tuple[str, ...]]:
-    return _below_shared([Path(name).parts[:-1] for name in names])
-
-
-def _below_shared(folders: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    shared = len(list(takewhile(lambda level: len(set(level)) == 1, zip(*folders, strict=False))))
-    return [path[shared:] for path in folders]
-
-
-def _splits_at_the_top(names: Sequence[str]) -> list[str]:
-    """The folders at the top, if they are all called like parts of a data set: such names are no labels."""
-    top = {path[0] if path else "" for path in _folders(names)}
-    return sorted(top) if {name.lower() for name in top} <= _SPLIT_NAMES else []
-
-
 def _split(whole: ImageSet, root: Path, *, duplicates: int, bad: dict[Path, str]) -> Splits[ImageSet]:
-    notes = []
-    if duplicates:
-        notes.append(f"Left out as exact duplicates: {duplicates:,}.")
-    if bad:
-        notes.append(f"Left out because they cannot be read: {len(bad):,}, {_listing(bad)}.")
-    if splits := _splits_at_the_top(whole.paths or ()):
-        notes.append(
-            f"The folders {', '.join(splits)} are taken for parts of the data, not for labels: labels are the folders "
-            "below them, and the pictures of all are split anew."
-        )
+    notes = notes_on(whole.paths or (), what="pictures", duplicates=duplicates, bad=bad)
     facts = Facts(
         what=f"your pictures, {whole.images.shape[-1]} pixels square, {_channels(whole)}",
         licence="yours",
@@ -227,8 +161,3 @@ def _split(whole: ImageSet, root: Path, *, duplicates: int, bad: dict[Path, str]
 
 def _channels(whole: ImageSet) -> str:
     return "grey" if whole.images.shape[1] == 1 else "colour"
-
-
-def _listing(bad: dict[Path, str]) -> str:
-    shown = [f"{file.name} ({reason})" for file, reason in list(bad.items())[:_SHOWN]]
-    return "; ".join(shown) + (f"; and {len(bad) - _SHOWN:,} more" if len(bad) > _SHOWN else "")
