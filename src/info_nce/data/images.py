@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
-from info_nce.data.splits import SPLIT_SEED, Facts, Splits, only
+from info_nce.data.splits import Facts, Splits, cut, only
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,18 +77,9 @@ def first_of_each(images: UInt8[Tensor, "n c h w"]) -> Int64[Tensor, " k"]:
 
 def split(whole: ImageSet, facts: Facts, source: str) -> Splits[ImageSet]:
     """Cut a set into fixed parts: 60 / 20 / 20 within each class; without labels 80 / 20 and nothing to test on."""
-    shuffle = np.random.default_rng(SPLIT_SEED)
-    shares = (0.2, 0.2) if whole.labels is not None else (0.2, 0.0)
-    groups = torch.zeros(len(whole), dtype=torch.int64) if whole.labels is None else whole.labels
-    parts: dict[str, list[int]] = {"validation": [], "test": [], "train": []}
-    for group in sorted(set(groups.tolist())):
-        members = shuffle.permutation(torch.nonzero(groups == group)[:, 0].numpy()).tolist()
-        validation, test = (round(share * len(members)) for share in shares)
-        parts["validation"] += members[:validation]
-        parts["test"] += members[validation : validation + test]
-        parts["train"] += members[validation + test :]
+    groups = [0] * len(whole) if whole.labels is None else whole.labels.tolist()
     chosen = {
-        name: whole.take(torch.tensor(sorted(index), dtype=torch.int64), f"{whole.name}/{name}")
-        for name, index in parts.items()
+        name: whole.take(torch.tensor(index, dtype=torch.int64), f"{whole.name}/{name}")
+        for name, index in cut(groups, test=whole.labels is not None).items()
     }
     return Splits(**chosen, facts=facts, source=source)

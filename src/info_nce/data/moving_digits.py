@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from info_nce.data.splits import SPLIT_SEED, Facts, Splits
+from info_nce.data.splits import SPLIT_SEED, Facts, Splits, cut
 from info_nce.data.video_set import VideoSet
 from info_nce.data.wheels import Wheel, locate, read_member
 from info_nce.errors import DataError
@@ -69,18 +69,13 @@ def load_moving_digits(*, data_file: str | Path | None = None, cache: Path | Non
     path = locate(WHEEL, data_file=data_file, cache=cache)
     pixels, digits = read_digits(read_member(path, _MEMBER), f"{path.name}: {_MEMBER}")
     _, first = np.unique(pixels, axis=0, return_index=True)
+    pixels, digits, rows = pixels[np.sort(first)], digits[np.sort(first)], np.sort(first)
     shuffle = np.random.default_rng(SPLIT_SEED)
-    parts: dict[str, list[np.ndarray]] = {"train": [], "validation": [], "test": []}
-    for digit in range(10):
-        members = shuffle.permutation(np.sort(first)[digits[np.sort(first)] == digit])
-        cuts = round(0.6 * len(members)), round(0.8 * len(members))
-        for part, chosen in zip(parts.values(), np.split(members, cuts), strict=True):
-            part.append(chosen)
-    return Splits(
-        **{name: _moving(f"{NAME}/{name}", pixels, digits, part, shuffle) for name, part in parts.items()},
-        facts=facts(len(first)),
-        source=NAME,
-    )
+    parts = {
+        name: _moving(f"{NAME}/{name}", pixels[index], digits[index], rows[index], shuffle)
+        for name, index in cut(digits.tolist()).items()
+    }
+    return Splits(**parts, facts=facts(len(rows)), source=NAME)
 
 
 def read_digits(content: bytes, source: str) -> tuple[np.ndarray, np.ndarray]:
@@ -106,23 +101,19 @@ def read_digits(content: bytes, source: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _moving(
-    name: str, pixels: np.ndarray, digits: np.ndarray, by_digit: list[np.ndarray], shuffle: np.random.Generator
+    name: str, pixels: np.ndarray, digits: np.ndarray, rows: np.ndarray, shuffle: np.random.Generator
 ) -> VideoSet:
     """Set the digits of a part in motion: within each kind of digit, every motion as often as the others."""
-    motions = len(DIRECTIONS) * len(SPEEDS)
-    chosen = np.concatenate(by_digit)
-    counted = np.split(np.arange(len(chosen)) % motions, np.cumsum([len(members) for members in by_digit])[:-1])
-    motion = np.concatenate([shuffle.permutation(piece) for piece in counted])
+    motion, by_digit = np.empty_like(digits), np.lexsort((shuffle.random(len(digits)), digits))
+    motion[by_digit] = np.arange(len(digits)) % (len(DIRECTIONS) * len(SPEEDS))
     direction, speed = np.divmod(motion, len(SPEEDS))
     step = np.array(list(DIRECTIONS.values()))[direction] * np.array(list(SPEEDS.values()))[speed][:, None]
-    start = shuffle.integers(SIZE, size=(len(chosen), 2))
-    order = shuffle.permutation(len(chosen))
-    labels = {"digit": digits[chosen], "direction": direction, "speed": speed}
+    labels = {"digit": digits, "direction": direction, "speed": speed}
     return VideoSet(
         name,
-        torch.from_numpy(roll(pixels[chosen], start, step)[order]),
-        tuple(f"digit {row + 1} of {WHEEL.package}" for row in chosen[order]),
-        {question: torch.from_numpy(label[order].astype(np.int64)) for question, label in labels.items()},
+        torch.from_numpy(roll(pixels, shuffle.integers(SIZE, size=(len(digits), 2)), step)),
+        tuple(f"digit {row + 1} of {WHEEL.package}" for row in rows),
+        {question: torch.from_numpy(label) for question, label in labels.items()},
         CLASS_NAMES,
     )
 
