@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 RECIPES = {
     "simclr": ("SimCLR", "Pictures, without labels: two views of a picture attract, all others repel"),
     "moco": ("MoCo", "Pictures, without labels: a slow encoder's keys wait in a queue as negatives"),
+    "videomoco": ("VideoMoCo", "Videos, without labels: two clips of a video attract, though frames are missing"),
 }
 """The recipes by name: the class in the module of that name, and what it trains on, in half a line."""
 
