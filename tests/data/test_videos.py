@@ -5,7 +5,7 @@ from pathlib import Path
 
 import av
 import numpy as np
-import psutil
+import psutil  # type: ignore[import-untyped]  # it ships no types
 import pytest
 import torch
 

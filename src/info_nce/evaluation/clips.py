@@ -118,6 +118,10 @@ def _score(system: str, measure: str, found: Accuracy, setting: str = "") -> Sco
 
 def _notes(run: Run[VideoSet], splits: Splits[VideoSet], *, apart: bool) -> list[str]:
     notes = [f"This run is {run.note}."] if run.note else []
+    if not len(splits.test):
+        notes.append(
+            f"There is no test part: the {len(splits.validation):,} videos asked about are the validation part."
+        )
     if not splits.train.labels:
         notes.append(
             "Accuracy needs labels: put the videos of each kind into a sub-folder of their own, then train again."
