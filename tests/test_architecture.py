@@ -21,6 +21,8 @@ ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
 LAYERS: list[list[str]] = [
     ["checks", "precision"],
     ["distributed"],
+    ["samplers", "neighbours"],
+    ["mining"],
     ["coded", "chunks", "replay"],
     ["similarity", "temperature", "pairing"],
     ["scores"],
@@ -51,7 +53,10 @@ PUBLIC: dict[str, set[str]] = {
     "checks": set(checks.__all__),
     "engines": set(engines.__all__),
     "functional": set(functional.__all__),
+    "mining": set(mining.__all__),
+    "neighbours": set(neighbours.__all__),
     "objectives": set(objectives.__all__),
+    "samplers": set(samplers.__all__),
     "samplers": set(samplers.__all__),
     "similarity": set(similarity.__all__),
 }

@@ -11,9 +11,12 @@ import pytest
 from rich.console import Console
 
 from info_nce import cli, commands
+from info_nce.data import ImageSet
 from info_nce.errors import INSTALL_EXTRAS, MissingExtraError, needs_extra
+from info_nce.evaluation.scorecard import Scorecard
 from info_nce.recipes import simclr
 from info_nce.recipes import train as training_module
+from info_nce.recipes.runs import Run
 from tests.pictures import folder_of
 
 TINY = ["--image-size", "16", "--steps", "3", "--batch-size", "8", "--width", "4", "--threads", "1"]
@@ -29,7 +32,12 @@ def evaluated(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Put a short evaluation in place of the real one, which has its own tests, and note its calls."""
     calls: list[str] = []
     evaluation, report = ModuleType("info_nce.evaluation"), ModuleType("info_nce.report")
-    monkeypatch.setattr(simclr.SimCLR, "evaluate", lambda _, run: calls.append(f"evaluate {run.path.name}"))
+
+    def short(_: simclr.SimCLR, run: Run[ImageSet]) -> Scorecard:
+        calls.append(f"evaluate {run.path.name}")
+        return Scorecard(run.path.name, "simclr", "", {}, "R@1", ())
+
+    monkeypatch.setattr(simclr.SimCLR, "evaluate", short)
     evaluation.show = lambda _result, console: console.print("THE TABLE")  # type: ignore[attr-defined]  # a stand-in module
     evaluation.search = lambda run, image, top: f"search {run.path.name} {image.name} {top}"  # type: ignore[attr-defined]  # a stand-in module
     report.write_report = lambda run: run.path / "report.html"  # type: ignore[attr-defined]  # a stand-in module
@@ -43,10 +51,10 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         cli.main(["--help"])
     assert caught.value.code == 0
     said = capsys.readouterr().out
-    assert all(name in said for name in ("train simclr", "evaluate", "search", "report", "data"))
+    assert all(name in said for name in ("train simclr", "train moco", "evaluate", "search", "report", "runs", "data"))
 
 
-@pytest.mark.parametrize("command", ["train simclr", "evaluate", "search", "report", "data"])
+@pytest.mark.parametrize("command", ["train simclr", "train moco", "evaluate", "search", "report", "runs", "data"])
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         cli.main([*command.split(), "--help"])
@@ -78,6 +86,20 @@ def test_train_evaluates_and_says_what_comes_next(
     assert "search run cat.png 3" in capsys.readouterr().out
     assert cli.main(["report", str(run)]) == 0
     assert "report.html" in "".join(capsys.readouterr().out.split())
+
+
+def test_runs_lists_what_a_folder_holds(
+    tmp_path: Path, pictures: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["train", "simclr", "--data", str(pictures), "--run", "runs/mine", *TINY]) == 0
+    (tmp_path / "runs" / "no run").mkdir()
+    capsys.readouterr()
+    assert cli.main(["runs"]) == 0
+    said = capsys.readouterr().out
+    assert all(word in said for word in ("runs/mine", "simclr", "pictures", "linear"))
+    assert "no run" not in said
+    assert cli.main(["runs", "nowhere"]) == 2
 
 
 def test_a_run_goes_to_the_folder_of_runs_by_default(

@@ -17,7 +17,7 @@ import torch
 from torch.testing import assert_close
 
 import info_nce
-from info_nce import engines, functional, objectives, similarity
+from info_nce import engines, functional, mining, neighbours, objectives, samplers, similarity
 from info_nce.losses.options import Options, Settings, Shared, Tensors
 
 losses = importlib.import_module("info_nce.losses")
@@ -28,6 +28,9 @@ MODULES: dict[str, ModuleType] = {
     "info_nce.engines": engines,
     "info_nce.objectives": objectives,
     "info_nce.similarity": similarity,
+    "info_nce.samplers": samplers,
+    "info_nce.neighbours": neighbours,
+    "info_nce.mining": mining,
     "info_nce.losses": losses,
 }
 SNAPSHOT = Path(__file__).with_name("public_api.txt")

@@ -1,4 +1,4 @@
-"""The commands: train, evaluate, search, report, data.
+"""The commands: train, evaluate, search, report, runs, data.
 
 Whatever a person can put right is one panel and exit code 2; anything else is a bug and shows where it happened.
 """
@@ -17,9 +17,10 @@ from info_nce.recipes import RECIPES, recipe_class
 
 with needs_extra("train"):
     import tyro
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.panel import Panel
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
     from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional, arg, subcommand
 
@@ -121,6 +122,7 @@ class Evaluate:
 
         with console.status("evaluating beside raw features and the untrained model"):
             card = run.recipe.evaluate(run)
+        card.save(self.run)
         show(card, console)
         return 0
 
@@ -174,6 +176,50 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class Runs:
+    """List the runs of a folder: what each was, how far it came, and what it reached.
+
+    Args:
+        folder: with runs in it.
+        debug: show where an error happened.
+    """
+
+    folder: Annotated[Positional[Path], arg(metavar="FOLDER")] = Path("runs")
+    debug: bool = False
+
+    def do(self, console: Console, words: Sequence[str]) -> int:  # noqa: ARG002 (one signature for all commands)
+        """Show the list."""
+        from info_nce.evaluation import headline  # noqa: PLC0415 (a command loads only what it needs)
+        from info_nce.recipes.listing import list_runs  # noqa: PLC0415 (see above)
+
+        table = Table(
+            Column("run", overflow="fold"),
+            "recipe",
+            "data",
+            "begun",
+            "step",
+            "loss",
+            "reached",
+            box=SIMPLE_HEAD,
+            pad_edge=False,
+        )
+        for run in list_runs(self.folder.expanduser()):
+            done, steps = run.steps
+            cells = (
+                str(run.path),
+                run.recipe,
+                run.data,
+                run.begun,
+                f"{steps:,}" if run.finished else f"{done:,} of {steps:,}",
+                "" if run.loss is None else f"{run.loss:.2f}",
+                headline(run.path),
+            )
+            table.add_row(*map(Text, cells))
+        console.print(table)
+        return 0
+
+
+@dataclass(frozen=True, slots=True)
 class Data:
     """List the data sets: what each is, how many, whose, where it came from and what it is used for."""
 
@@ -202,7 +248,7 @@ def _commands(word: str) -> Any:
         ]
         for name, (_, summary) in RECIPES.items()
     )
-    others = (Evaluate, Search, Report, Data)
+    others = (Evaluate, Search, Report, Runs, Data)
     return Union[(*trains, *(Annotated[other, subcommand(other.__name__.lower())] for other in others))]
 
 

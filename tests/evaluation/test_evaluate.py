@@ -14,8 +14,8 @@ from info_nce.evaluation.features import raw_pixels
 from info_nce.evaluation.geometry import effective_rank, evenly, uniformity
 from info_nce.evaluation.near_duplicates import far_from_training
 from info_nce.evaluation.pictures import evaluate_pictures
-from info_nce.evaluation.results import LINEAR, RAW, Accuracy, Evaluation, load_evaluation
-from info_nce.evaluation.scorecard import FILE, TRAINED, UNTRAINED
+from info_nce.evaluation.results import FILE, LINEAR, RAW, Accuracy, Evaluation, load_evaluation
+from info_nce.evaluation.scorecard import TRAINED, UNTRAINED
 from info_nce.evaluation.scoring import paired_difference
 from info_nce.recipes.pictures import encode
 from tests.evaluation.fakes import FACTS, labelled, part, run_on, squares, unlabelled

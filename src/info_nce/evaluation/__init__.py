@@ -2,6 +2,6 @@
 
 from info_nce.evaluation.scorecard import Score, Scorecard, load_scorecard
 from info_nce.evaluation.search import Match, Matches, search
-from info_nce.evaluation.tables import show
+from info_nce.evaluation.tables import headline, show
 
-__all__ = ["Match", "Matches", "Score", "Scorecard", "load_scorecard", "search", "show"]
+__all__ = ["Match", "Matches", "Score", "Scorecard", "headline", "load_scorecard", "search", "show"]

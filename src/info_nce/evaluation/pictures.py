@@ -32,7 +32,7 @@ def evaluate_pictures(run: Run[ImageSet]) -> Evaluation:
         run: with a trained encoder, finished or not. Without labels, only the geometry of its embeddings is measured.
 
     Returns:
-        The numbers, which are also written to evaluation.json in the run's folder.
+        The numbers, which are also written to pictures.json in the run's folder.
 
     Raises:
         RunError: the data is not what the run was trained on, or the folder cannot be written to.

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from info_nce.errors import RunError
-from info_nce.evaluation.scorecard import CHANCE, FILE, TRAINED, Scorecard
+from info_nce.evaluation.scorecard import CHANCE, TRAINED, Scorecard
 from info_nce.evaluation.scorecard import Score as Row
 from info_nce.recipes.files import write_safely
 
+FILE = "pictures.json"
 RAW, MAJORITY = "raw pixels", "most frequent"
 LINEAR = "linear probe"
 ALL, FAR = "all", "far"
@@ -213,7 +214,7 @@ class Evaluation:
         )
 
     def save(self, folder: Path) -> Path:
-        """Write evaluation.json, whole or not at all; NaN becomes null.
+        """Write pictures.json, whole or not at all; NaN becomes null.
 
         Raises:
             RunError: the disk is full or cannot be written to.
@@ -224,7 +225,7 @@ class Evaluation:
 
 
 def load_evaluation(folder: Path) -> Evaluation:
-    """Read evaluation.json of a run folder.
+    """Read pictures.json of a run folder.
 
     Raises:
         RunError: it is not there, or it is not what `Evaluation.save` writes.

@@ -1,9 +1,10 @@
 """A scorecard as a table for a terminal, 80 columns wide."""
 
 import math
+from pathlib import Path
 
-from info_nce.errors import needs_extra
-from info_nce.evaluation.scorecard import TRAINED, Score, Scorecard
+from info_nce.errors import RunError, needs_extra
+from info_nce.evaluation.scorecard import TRAINED, Score, Scorecard, load_scorecard
 
 with needs_extra("train"):
     from rich import box
@@ -35,6 +36,16 @@ def verdict(card: Scorecard) -> str:
         if system != TRAINED and (found := card.find(system, card.headline)) is not None
     ]
     return f"{card.headline}: {number(trained)} trained, beside {', '.join(others)}. ± is one standard error."
+
+
+def headline(folder: Path) -> str:
+    """What a run has reached by the measure that its recipe is judged by, in half a line; "" if nobody measured it."""
+    try:
+        card = load_scorecard(folder)
+    except RunError:
+        return ""
+    found = card.find(TRAINED, card.headline)
+    return "" if found is None else f"{card.headline}: {number(found)}"
 
 
 def number(score: Score, *, tenths: bool = True) -> str:

@@ -8,7 +8,7 @@ RUN/log.txt                what the terminal showed
 RUN/checkpoints/           the last two checkpoints
 RUN/best.safetensors       the weights that had the smallest validation loss
 RUN/encoder.safetensors    the final weights; absent until training has finished
-RUN/evaluation.json, RUN/report.html, RUN/search-*.png    written by evaluation and report
+RUN/evaluation.json, RUN/pictures.json, RUN/report.html, RUN/search-*.png    written by evaluation and report
 """
 
 import hashlib

@@ -1,8 +1,8 @@
 """A run as one HTML file that explains itself: what was learned, how sure that is, and how it was made."""
 
 from pathlib import Path
+from typing import Any
 
-from info_nce.data import ImageSet
 from info_nce.recipes.files import write_safely
 from info_nce.recipes.runs import Run
 from info_nce.report.gather import gather
@@ -13,7 +13,7 @@ __all__ = ["write_report"]
 FILE = "report.html"
 
 
-def write_report(run: Run[ImageSet]) -> Path:
+def write_report(run: Run[Any]) -> Path:
     """Write one page with a run's verdict, curves, maps, neighbours and settings.
 
     Args:

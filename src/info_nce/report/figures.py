@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from info_nce.errors import needs_extra
 from info_nce.evaluation.results import ALL, FAR, RAW, Accuracy, Evaluation
-from info_nce.evaluation.scorecard import TRAINED, UNTRAINED
+from info_nce.evaluation.scorecard import TRAINED, UNTRAINED, Scorecard
 from info_nce.report.palette import INK, LINE, MARKERS, MUTED, OF_CLASSES, OF_FEATURES, PAPER
 
 with needs_extra("plots"):
@@ -91,6 +92,31 @@ def accuracies(evaluation: Evaluation) -> Figure:
     axes.tick_params(axis="y", length=0)
     _percent_axis(axes)
     _legend(axes)
+    return figure
+
+
+def shares(card: Scorecard) -> Figure:
+    """How much does each system reach by each measure that is a share? Points with two standard errors."""
+    found = [score for score in card.scores if score.unit == "share" and math.isfinite(score.value)]
+    systems, measures = (list(dict.fromkeys(getattr(score, name) for score in found)) for name in ("system", "measure"))
+    looks = {
+        system: (MARKERS.get(system, class_marker(len(OF_CLASSES) * (1 + i))), OF_FEATURES.get(system, class_colour(i)))
+        for i, system in enumerate(systems)
+    }
+    figure, axes = _canvas(0.8 + 0.25 * -(-len(systems) // 2) + len(measures) * (0.2 + 0.11 * len(systems)))
+    for score in found:
+        marker, colour = looks[score.system]
+        y = -measures.index(score.measure) + 0.35 - 0.7 * (systems.index(score.system) + 0.5) / len(systems)
+        if math.isfinite(score.standard_error):
+            reach = 2 * score.standard_error
+            ends = max(0, score.value - reach), min(1, score.value + reach)
+            axes.plot(ends, (y, y), color=colour, linewidth=1.6, solid_capstyle="butt")
+        axes.plot(score.value, y, marker, color=colour, markersize=6)
+    axes.set_yticks(range(0, -len(measures), -1), ["\n".join(wrap(name, 24)) for name in measures], parse_math=False)
+    axes.set(ylim=(-len(measures) + 0.5, 0.5))
+    axes.tick_params(axis="y", length=0)
+    _percent_axis(axes)
+    _legend(axes, looks, columns=2)
     return figure
 
 
@@ -250,13 +276,16 @@ def _interval(axes: Axes, accuracy: Accuracy, y: float, features: str) -> None:
     axes.plot(accuracy.share, y, MARKERS[features], color=colour, markersize=6)
 
 
-def _legend(axes: Axes) -> None:
-    for features in (RAW, UNTRAINED, TRAINED):
-        axes.plot([], [], MARKERS[features], color=OF_FEATURES[features], label=features, markersize=6)
+_PICTURES = {features: (MARKERS[features], OF_FEATURES[features]) for features in (RAW, UNTRAINED, TRAINED)}
+
+
+def _legend(axes: Axes, looks: Mapping[str, tuple[str, str]] = _PICTURES, columns: int = 3) -> None:
+    for name, (marker, colour) in looks.items():
+        axes.plot([], [], marker, color=colour, label=name, markersize=6)
     axes.legend(
         loc="lower center",
         bbox_to_anchor=(0.5, 1),
-        ncols=3,
+        ncols=columns,
         frameon=False,
         labelcolor=INK,
         fontsize=_SIZE,

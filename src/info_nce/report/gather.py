@@ -1,8 +1,9 @@
-"""What a report shows of a run: its numbers, and pictures drawn by chance from those that it never trained on."""
+"""What a report shows of a run: its numbers, and, of one on pictures, some drawn by chance that it never trained on."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
@@ -14,7 +15,10 @@ from info_nce.evaluation.features import raw_pixels
 from info_nce.evaluation.neighbours import vote
 from info_nce.evaluation.pictures import evaluate_pictures
 from info_nce.evaluation.results import Evaluation, load_evaluation
+from info_nce.evaluation.scorecard import Scorecard, load_scorecard
+from info_nce.evaluation.verdict import verdict
 from info_nce.neighbours import nearest
+from info_nce.recipes.pictures import PictureRecipe
 from info_nce.recipes.runs import Run
 from info_nce.report.measures import some_of_each
 
@@ -59,35 +63,53 @@ class Query:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Material:
-    """Everything that the page is made of.
+    """What the page of any run is made of.
 
     Args:
         run: the run.
-        evaluation: its scores.
+        card: its scores.
         metrics: of its training.
         facts: about its data.
-        on_the_map: pictures for the map.
-        in_the_matrix: pictures for the similarity matrices; empty without labels.
-        queries: one per class, drawn by chance.
-        mistakes: drawn by chance from those whose neighbours vote for another class.
         command: the words that started training; empty if not written down.
         versions: of the packages then.
     """
 
-    run: Run[ImageSet]
-    evaluation: Evaluation
+    run: Run[Any]
+    card: Scorecard
     metrics: list[dict[str, float]]
     facts: Facts
-    on_the_map: Sample
-    in_the_matrix: Sample
-    queries: tuple[Query, ...]
-    mistakes: tuple[Query, ...]
     command: tuple[str, ...]
     versions: Mapping[str, str]
 
 
-def gather(run: Run[ImageSet]) -> Material:
+@dataclass(frozen=True, slots=True, eq=False)
+class PictureMaterial(Material):
+    """What the page of a run on pictures is made of.
+
+    Args:
+        evaluation: its scores, class by class too.
+        on_the_map: pictures for the map.
+        in_the_matrix: pictures for the similarity matrices; empty without labels.
+        queries: one per class, drawn by chance.
+        mistakes: drawn by chance from those whose neighbours vote for another class.
+    """
+
+    evaluation: Evaluation
+    on_the_map: Sample
+    in_the_matrix: Sample
+    queries: tuple[Query, ...]
+    mistakes: tuple[Query, ...]
+
+
+def gather(run: Run[Any]) -> Material:
     """Measure what the report shows; a run that was not evaluated with these weights is evaluated first."""
+    if isinstance(run.recipe, PictureRecipe):
+        return _gather_pictures(run)
+    command, versions = _recorded(run)
+    return Material(run, _scorecard(run), run.metrics(), run.splits().facts, command, versions)
+
+
+def _gather_pictures(run: Run[ImageSet]) -> PictureMaterial:
     evaluation, splits = _evaluation(run), run.splits()
     held_out = splits.test if len(splits.test) else splits.validation
     encode = run.embedders()["image"]
@@ -95,8 +117,9 @@ def gather(run: Run[ImageSet]) -> Material:
     kinds = torch.zeros(len(held_out), dtype=torch.int64) if held_out.labels is None else held_out.labels
     matrix = some_of_each(kinds, IN_THE_MATRIX, seed=1)
     command, versions = _recorded(run)
-    return Material(
+    return PictureMaterial(
         run=run,
+        card=evaluation.scorecard(verdict(evaluation)),
         evaluation=evaluation,
         metrics=run.metrics(),
         facts=splits.facts,
@@ -141,6 +164,17 @@ def _shuffled(rows: Int64[Tensor, " n"]) -> Int64[Tensor, " n"]:
     return rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))]
 
 
+def _scorecard(run: Run[Any]) -> Scorecard:
+    try:
+        found = load_scorecard(run.path)
+    except RunError:
+        found = None
+    if found is None or found.weights != run.fingerprint():
+        found = run.recipe.evaluate(run)
+        found.save(run.path)
+    return found
+
+
 def _evaluation(run: Run[ImageSet]) -> Evaluation:
     try:
         found = load_evaluation(run.path)
@@ -149,7 +183,7 @@ def _evaluation(run: Run[ImageSet]) -> Evaluation:
     return found if found.weights == run.fingerprint() else evaluate_pictures(run)
 
 
-def _recorded(run: Run[ImageSet]) -> tuple[tuple[str, ...], dict[str, str]]:
+def _recorded(run: Run[Any]) -> tuple[tuple[str, ...], dict[str, str]]:
     # For people to read only, so a file that somebody edited costs a few lines of the page and no more.
     try:
         found = json.loads((run.path / "config.json").read_text(encoding="utf-8"))

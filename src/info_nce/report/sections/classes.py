@@ -4,7 +4,7 @@ from info_nce.evaluation.results import LINEAR, RAW, Accuracy, Evaluation
 from info_nce.evaluation.scorecard import TRAINED, UNTRAINED
 from info_nce.evaluation.verdict import percent
 from info_nce.report.figures import MOST_CLASSES, by_class
-from info_nce.report.gather import Material
+from info_nce.report.gather import PictureMaterial
 from info_nce.report.html import Html, details, element, figure, pair, section, table
 from info_nce.report.sections.results import share
 from info_nce.report.svg import inline_svg
@@ -13,7 +13,7 @@ from info_nce.report.svg import inline_svg
 _OPEN = 12
 
 
-def classes(found: Material) -> Html:
+def classes(found: PictureMaterial) -> Html:
     """Which classes are easy and which are not?"""
     evaluation = found.evaluation
     known = _hardest_first(evaluation)

@@ -10,10 +10,10 @@ from info_nce.report.html import Html, element, pair, section
 
 def making(found: Material) -> Html:
     """How was this made, and from what?"""
-    facts, counts = found.facts, found.evaluation.counts
+    facts, counts = found.facts, found.card.counts
     split = ", ".join(f"{counts[part]:,} {part}" for part in ("train", "validation", "test"))
     data = {
-        "pictures": facts.what,
+        "what": facts.what,
         "counts": f"{facts.counts}: {split}",
         "licence": facts.licence,
         "credit": facts.credit,
@@ -21,7 +21,7 @@ def making(found: Material) -> Html:
     }
     config = asdict(found.run.recipe)
     if "image_size" in config:  # the built-in pictures keep their own size, whatever was asked for
-        config["image_size"] = found.run.about["image_size"]
+        config["image_size"] = found.run.about.get("image_size", config["image_size"])
     settings = {name.replace("_", " "): "–" if value == "" else str(value) for name, value in config.items()}
     return section(
         "How this was made",

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from info_nce.report.gather import Material, Query
+from info_nce.report.gather import PictureMaterial, Query
 from info_nce.report.html import Html, element, figure, joined
 from info_nce.report.pictures import data_uri
 
 
-def neighbours(found: Material) -> Html:
+def neighbours(found: PictureMaterial) -> Html:
     """Who is nearest to whom? A sample drawn by chance, and a sample of what went wrong."""
     right = [same for query in found.queries for same in query.right()]
     title = f"{len(found.queries)} pictures drawn by chance, and their nearest training pictures"

@@ -4,7 +4,7 @@ from info_nce.evaluation.results import ALL, FAR, LINEAR, RAW, Accuracy, Differe
 from info_nce.evaluation.scorecard import TRAINED, UNTRAINED
 from info_nce.evaluation.verdict import percent, points
 from info_nce.report.figures import accuracies
-from info_nce.report.gather import Material
+from info_nce.report.gather import PictureMaterial
 from info_nce.report.html import Html, element, figure, joined, pair, scrolling, section, unbroken
 from info_nce.report.svg import inline_svg
 
@@ -25,7 +25,7 @@ _WORDS = {
 }
 
 
-def results(found: Material) -> Html:
+def results(found: PictureMaterial) -> Html:
     """Is the encoder better than doing nothing?"""
     evaluation = found.evaluation
     drawn = inline_svg(accuracies(evaluation), "accuracies", _in_words(evaluation))

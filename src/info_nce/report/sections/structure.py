@@ -9,7 +9,7 @@ from info_nce.evaluation.results import RAW
 from info_nce.evaluation.scorecard import TRAINED
 from info_nce.evaluation.verdict import percent
 from info_nce.report.figures import labels_on_map, projection, similarity_matrix
-from info_nce.report.gather import Material, Sample
+from info_nce.report.gather import PictureMaterial, Sample
 from info_nce.report.html import Html, element, figure, joined, pair, scrolling, section, unbroken
 from info_nce.report.measures import places_on_a_map, same_class_wins
 from info_nce.report.pictures import map_of
@@ -17,7 +17,7 @@ from info_nce.report.sections.neighbours import neighbours
 from info_nce.report.svg import inline_svg
 
 
-def structure(found: Material) -> Html:
+def structure(found: PictureMaterial) -> Html:
     """What does the encoder see as alike?"""
     shape = found.evaluation.geometry
     text = (

@@ -11,7 +11,7 @@ from info_nce.report.svg import inline_svg
 _ROWS = 12
 _COLUMNS = ("loss", "alignment", "uniformity", "learning_rate", "seconds")
 _GEOMETRY = (
-    "Alignment is how far two views of a picture lie apart (0 = together). Uniformity is how evenly pictures fill the "
+    "Alignment is how far a query and its key lie apart (0 = together). Uniformity is how evenly queries fill the "
     "space (0 = all in one point, near −4 = evenly). Both should fall."
 )
 
@@ -30,9 +30,8 @@ def training(found: Material) -> Html:
         f"uniformity from {first['uniformity']:.2f} to {last['uniformity']:.2f}"
     )
     text = (
-        f"{int(last['step']):,} steps in {_duration(last['seconds'])}. At each, every view of a picture had to pick "
-        f"the other view of that picture out of {round(math.exp(last['log_candidates'])):,} candidates. "
-        "No label was looked at."
+        f"{int(last['step']):,} steps in {_duration(last['seconds'])}. At each, every query had to pick its own key "
+        f"out of {round(math.exp(last['log_candidates'])):,} candidates. No label was looked at."
     )
     rate = _rate(metrics)
     return section(

@@ -1,0 +1,42 @@
+"""Is it better than doing nothing? Every measure of every system: a figure and a table."""
+
+from info_nce.evaluation.tables import number
+from info_nce.report.figures import shares
+from info_nce.report.gather import Material
+from info_nce.report.html import Html, element, figure, section, table, unbroken
+from info_nce.report.svg import inline_svg
+
+_INTRO = (
+    "The trained model beside what costs less: chance, simpler features, and the same model before training. All of "
+    "them answer the same questions about items that nothing was trained on or chosen by."
+)
+
+
+def scores(found: Material) -> Html:
+    """Is it better than doing nothing?"""
+    card, systems = found.card, found.card.systems()
+    rows = (
+        (
+            measure,
+            *("" if (cell := card.find(system, measure)) is None else unbroken(number(cell)) for system in systems),
+        )
+        for measure in card.measures()
+    )
+    drawn = []
+    if any(score.unit == "share" for score in card.scores):
+        words = "; ".join(f"{score.system}, {score.measure}: {number(score)}" for score in card.scores)
+        title = f"{len(card.measures())} measures of {len(systems)} systems"
+        picture = inline_svg(shares(card), "shares", f"Marks with intervals, one row per measure. {words}.")
+        note = "Each mark is a share of test items, each line two standard errors to both sides."
+        drawn = [figure(picture, title, note, id_="shares")]
+    chosen = [
+        element("li", f"{score.system}, {score.measure}: {score.setting}") for score in card.scores if score.setting
+    ]
+    return section(
+        "Is it better than doing nothing?",
+        element("p", _INTRO),
+        *drawn,
+        table(("measure", *systems), rows, caption="Every measure of every system, ± one standard error"),
+        *([element("h3", "Chosen on the validation part"), element("ul", *chosen)] if chosen else []),
+        id_="results",
+    )
