@@ -1,7 +1,7 @@
 """Ranks of right answers: exact, whatever the blocks, with ties in the middle and any number of right answers."""
 
 import math
-from itertools import permutations
+from itertools import pairwise, permutations
 from math import comb
 
 import pytest
@@ -19,10 +19,8 @@ def cosine(a: list[float], b: list[float]) -> float:
 
 def expected_rank(scores: list[float], right: list[bool]) -> float:
     """The mean place of the first right answer over all orders of what is equal, by trying them all."""
-    places = []
-    for order in permutations(range(len(scores))):
-        if all(scores[a] >= scores[b] for a, b in zip(order, order[1:], strict=False)):
-            places.append(1 + next(place for place, i in enumerate(order) if right[i]))
+    orders = (o for o in permutations(range(len(scores))) if all(scores[a] >= scores[b] for a, b in pairwise(o)))
+    places = [1 + next(place for place, i in enumerate(order) if right[i]) for order in orders]
     return sum(places) / len(places)
 
 

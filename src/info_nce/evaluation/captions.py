@@ -168,9 +168,9 @@ def _names(systems: Sequence[System], test: CaptionedSet, pictures: Pictures) ->
         for language, places in asked.items():
             texts = system.embedders["text"]([test.names[language][i] for i in places])
             found[language] = ranks_of(texts, pictures[system.name], tags[places], tags)
-        for language in SHOWN:
+        for language, spelled in SHOWN.items():
             if language in found:
-                yield Score(system.name, f"R@10 {SHOWN[language]} name to picture", *found[language].recall(10))
+                yield Score(system.name, f"R@10 {spelled} name to picture", *found[language].recall(10))
         pooled = Ranks(
             *(torch.cat([getattr(one, of) for one in found.values()]) for of in ("ranks", "right")), len(test)
         )

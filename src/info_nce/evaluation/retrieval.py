@@ -1,4 +1,4 @@
-"""How far up does the right answer come when one kind of item looks for another? Exact, whatever the number of items."""
+"""How far up does the right answer come when items look for others? Exact, whatever the number of items."""
 
 import math
 from dataclasses import dataclass
