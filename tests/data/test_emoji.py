@@ -48,7 +48,7 @@ def test_keywords_category_and_other_languages_go_with_the_name(splits: Splits[C
     assert {"fruit", "food"} <= set(part.captions[i])
     assert part.categories[i] == "Food & Drink"
     assert (part.names["de"][i], part.names["id"][i]) == ("birne", "pir")
-    assert part.items("text")[i].startswith("pear, ")
+    assert part.texts()[i].startswith("pear, ")
 
 
 def test_no_concept_and_no_head_word_is_in_two_parts(splits: Splits[CaptionedSet]) -> None:

@@ -15,7 +15,7 @@ from info_nce.errors import RunError, SettingError
 from info_nce.evaluation.captions import HEADLINE, RIDGE, SUM, evaluate_captions
 from info_nce.evaluation.scorecard import CHANCE, TRAINED, UNTRAINED
 from info_nce.recipes import loop
-from info_nce.recipes.clip import CLIP, some_of
+from info_nce.recipes.clip import CLIP, SameThing, some_of
 from info_nce.recipes.runs import load_run, recipe_of
 from info_nce.recipes.train import train
 from tests.data.test_captioned_file import rows_of, write
@@ -75,6 +75,7 @@ def test_the_same_thing_is_no_negative_of_itself(tiny: CLIP) -> None:
 
 def test_the_temperature_is_learned_and_kept_in_its_range(tiny: CLIP) -> None:
     loss = tiny.criterion({})
+    assert isinstance(loss, SameThing)
     assert [parameter.requires_grad for parameter in loss.parameters()] == [True]
     with torch.no_grad():
         next(loss.parameters()).fill_(50)
@@ -109,9 +110,9 @@ def test_parts_of_a_caption_are_drawn_in_their_order_and_never_none() -> None:
 def test_pictures_and_texts_come_into_one_space(trained: Path) -> None:
     run = load_run(trained)
     part = run.splits().test
-    images, texts = run.embed("image", part.items("image")), run.embed("text", part.items("text"))
+    images, texts = run.embed("image", part.images), run.embed("text", part.texts())
     assert images.shape == texts.shape == (len(part), 16)
-    one_by_one = torch.cat([run.embed("text", [text]) for text in part.items("text")])
+    one_by_one = torch.cat([run.embed("text", [text]) for text in part.texts()])
     torch.testing.assert_close(one_by_one, texts, rtol=1e-4, atol=1e-5)
     assert run.embed("text", []).shape == (0, 16)
     with pytest.raises(RunError, match="no encoder for the kind 'sound'"):
@@ -190,8 +191,8 @@ def test_a_setting_out_of_range_is_named(tmp_path: Path, tiny: CLIP, changes: di
 
 def test_real_emoji_are_told_apart_better_after_some_steps(tmp_path: Path) -> None:
     config = CLIP(
-        data_file=str(wheels_folder(WHEELS)), image_size=16, steps=12, batch_size=64, width=8, features=32, threads=1
+        data_file=str(wheels_folder(WHEELS)), image_size=16, steps=40, batch_size=64, width=4, features=32, threads=1
     )
     assert train(config, tmp_path / "run", QUIET)
     losses = [line["loss"] for line in load_run(tmp_path / "run").metrics()]
-    assert losses[-1] < math.log(64)
+    assert losses[-1] < losses[0] - 0.05

@@ -7,7 +7,7 @@ How good the result is, `info_nce.evaluation.captions` measures.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 import torch
 from jaxtyping import Float, Int64
@@ -146,9 +146,11 @@ class CLIP(Recipe[CaptionedSet]):
 
     def embedders(self, model: nn.Module) -> Mapping[str, Embedder]:
         """Pictures and texts become points of the common space."""
+        towers = cast("TwoTowers", model)
+        pictures = nn.Sequential(towers.image, towers.image_head)
         return {
-            "image": lambda images: encode(nn.Sequential(model.image, model.image_head), images),
-            "text": lambda texts: encode_texts(model, texts),
+            "image": lambda images: encode(pictures, images),
+            "text": lambda texts: encode_texts(towers, texts),
         }
 
     def evaluate(self, run: "Run[CaptionedSet]") -> "Scorecard":
@@ -215,13 +217,13 @@ def some_of(caption: Sequence[str], keep: float) -> str:
     return BETWEEN.join(part for part, kept in zip(caption, drawn.tolist(), strict=True) if kept)
 
 
-def encode_texts(model: nn.Module, texts: Sequence[str]) -> Float[Tensor, "n d"]:
+def encode_texts(model: TwoTowers, texts: Sequence[str]) -> Float[Tensor, "n d"]:
     """Send texts through their tower, a batch at a time."""
     device = next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
     found = []
     with torch.inference_mode():
         for start in range(0, max(1, len(texts)), TEXTS_AT_ONCE):
             batch = list(texts[start : start + TEXTS_AT_ONCE]) or [""]
-            prepared = (tensor.to(device) for tensor in model.text.prepare(batch))  # type: ignore[operator, union-attr]  # torch types no methods
-            found.append(model.text_head(model.text(*prepared)).cpu())  # type: ignore[operator]  # as above
+            prepared = (tensor.to(device) for tensor in model.text.prepare(batch))
+            found.append(model.text_head(model.text(*prepared)).cpu())
     return torch.cat(found)[: len(texts)]
