@@ -38,7 +38,11 @@ def write(root: Path, rows: Rows, name: str = "pairs.csv", columns: Sequence[str
 def test_every_kind_of_file_gives_the_same_pairs(tmp_path: Path, name: str) -> None:
     splits = load_captioned(write(tmp_path, rows_of(tmp_path), name), image_size=16)
     assert {part: len(of) for part, of in splits.parts().items()} == {"train": 16, "validation": 2, "test": 2}
-    said = {caption[0]: image for of in splits.parts().values() for caption, image in zip(of.captions, of.images, strict=True)}
+    said = {
+        caption[0]: image
+        for of in splits.parts().values()
+        for caption, image in zip(of.captions, of.images, strict=True)
+    }
     assert set(said) == {f"thing number {i}" for i in range(20)}
     # A picture of 20 x 20 is brought to 16: the mean colour of noise is its signature.
     for i in (0, 7, 19):
