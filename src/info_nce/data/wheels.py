@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,12 +120,12 @@ def list_members(path: Path) -> list[str]:
         raise _unreadable(path, error, "a wheel") from error
 
 
-def unpack(path: Path, prefix: str, folder: Path) -> None:
+def unpack(path: Path, wanted: Callable[[str], object], folder: Path) -> None:
     """Take files out of the archive, for what cannot be read without being a file: a library.
 
     Args:
         path: the archive.
-        prefix: how the names of the wanted members begin.
+        wanted: whether a member, by its name, is to be taken.
         folder: where they are put, with their folders.
 
     Raises:
@@ -133,12 +133,12 @@ def unpack(path: Path, prefix: str, folder: Path) -> None:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            members = [name for name in archive.namelist() if name.startswith(prefix)]
+            members = [name for name in archive.namelist() if wanted(name)]
             archive.extractall(folder, members)
     except (zipfile.BadZipFile, OSError) as error:
-        raise _unreadable(path, error, f"a wheel that holds {prefix}, and room to unpack it") from error
+        raise _unreadable(path, error, "a whole wheel, and room to unpack it") from error
     if not members:
-        raise _unreadable(path, f"{path.name} without it", f"a wheel that holds {prefix}")
+        raise _unreadable(path, "none of the wanted files in it", "a wheel that holds them")
 
 
 def _unreadable(path: Path, got: object, expected: str) -> DataError:

@@ -51,7 +51,7 @@ def evaluate_clips(run: Run[VideoSet], frames: int) -> Scorecard:
     held_out = splits.test if len(splits.test) else splits.validation
     apart = splits.train.videos.shape[1] > frames
     if apart:
-        scores += _found(held_out.videos, frames, systems)
+        scores += find_other_clips(held_out.videos, frames, systems)
     card = Scorecard(
         run=run.path.resolve().name,
         recipe=run.recipe.name,
@@ -87,12 +87,10 @@ def _probed(splits: Splits[VideoSet], systems: Mapping[str, Features], frames: i
     clips = {name: middle_clip(part.videos, frames) for name, part in splits.parts().items()}
     seen = {system: {name: of(part) for name, part in clips.items()} for system, of in systems.items()}
     questions = sorted(splits.train.labels, key=lambda question: (question != MAIN_QUESTION, question))
-    return [score for question in questions for score in _asked(question, splits, seen)]
+    return [score for question in questions for score in ask(question, splits, seen)]
 
 
-def _asked(
-    question: str, splits: Splits[VideoSet], seen: Mapping[str, Mapping[str, Float[Tensor, "n d"]]]
-) -> list[Score]:
+def ask(question: str, splits: Splits[VideoSet], seen: Mapping[str, Mapping[str, Float[Tensor, "n d"]]]) -> list[Score]:
     """One question, of all systems."""
     train, validation, test = (part.labels[question] for part in splits.parts().values())
     measure = f"{question}, {LINEAR}"
@@ -103,7 +101,7 @@ def _asked(
     return scores
 
 
-def _found(videos: Clips, frames: int, systems: Mapping[str, Features]) -> list[Score]:
+def find_other_clips(videos: Clips, frames: int, systems: Mapping[str, Features]) -> list[Score]:
     """Look for the last clip of each video with its first."""
     first, last = videos[:, :frames], videos[:, -frames:]
     right: Int64[Tensor, " n"] = torch.arange(len(videos))
@@ -120,6 +118,10 @@ def _score(system: str, measure: str, found: Accuracy, setting: str = "") -> Sco
 
 def _notes(run: Run[VideoSet], splits: Splits[VideoSet], *, apart: bool) -> list[str]:
     notes = [f"This run is {run.note}."] if run.note else []
+    if not len(splits.test):
+        notes.append(
+            f"There is no test part: the {len(splits.validation):,} videos asked about are the validation part."
+        )
     if not splits.train.labels:
         notes.append(
             "Accuracy needs labels: put the videos of each kind into a sub-folder of their own, then train again."

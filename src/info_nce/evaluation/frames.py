@@ -20,10 +20,10 @@ from info_nce.recipes.runs import Run
 PHONES, VOICES, GUESS = "phone, linear probe", "voice, linear probe", "probability of the right latent"
 ONE, SEVEN, STATISTICS = "log-mel, 1 frame", "log-mel, 7 frames", "log-mel, mean and deviation"
 # So many moments that the probe takes seconds, spread over all voices: from so many recordings, so many of each.
-RECORDINGS, MOMENTS = 600, 20
+RECORDINGS, MOMENTS = 400, 20
 # Frames to each side of a moment that every kind of feature must have.
 MARGIN = 8
-STRENGTHS = (0.01, 0.1, 1.0)
+STRENGTHS = (0.01, 0.1)
 
 FrameFeatures = Callable[[Float[Tensor, "1 s"], Int64[Tensor, " k"]], Float[Tensor, "k d"]]
 """Of a recording, at some of its 10 ms frames."""
@@ -67,10 +67,12 @@ def middles(part: SoundSet, recordings: int | None = None, each: int | None = No
     for i in chosen.tolist():
         length = len(part.waves[i])
         starts = part.phones.starts[i]  # type: ignore[union-attr]  # the caller has asked
-        middle = (starts + torch.cat([starts[1:], torch.tensor([length])])) // 2
+        ends = torch.cat([starts[1:], torch.tensor([length])])
+        middle = (starts + ends) // 2
         sounding = part.phones.at(i, middle)  # type: ignore[union-attr]  # see above
         frame = ((middle - WINDOW // 2) / HOP).round().long()
-        fits = torch.nonzero((sounding >= 0) & (frame >= MARGIN) & (frame < frames_in(length) - MARGIN))[:, 0]
+        asked = (sounding >= 0) & (ends > starts)  # some are named and take no time
+        fits = torch.nonzero(asked & (frame >= MARGIN) & (frame < frames_in(length) - MARGIN))[:, 0]
         fits = fits[_evenly(len(fits), each)]
         frames.append(frame[fits])
         phones.append(sounding[fits])
@@ -90,10 +92,12 @@ def log_mel(around: int) -> FrameFeatures:
 
 def context(model: nn.Module, shifts: Sequence[int]) -> FrameFeatures:
     """What a model makes of a moment: its context there, and so many latents later."""
+    stride = int(model.stride)  # type: ignore[arg-type]  # every model of such a recipe has one
 
     def features(wave: Tensor, frames: Tensor) -> Tensor:
-        every, stride = model.context(wave)[0], model.stride  # type: ignore[operator]  # every model of such a recipe has them
-        return torch.cat([every[torch.div(frames, stride, rounding_mode="floor") + shift] for shift in shifts], dim=1)
+        every = model.context(wave)[0]  # type: ignore[operator]  # every model of such a recipe has it
+        here = torch.div(frames, stride, rounding_mode="floor")
+        return torch.cat([every[here + shift] for shift in shifts], dim=1)
 
     return features
 

@@ -153,12 +153,18 @@ class LogMel(nn.Module):
         """The logarithms themselves."""
         frames = waves.float().unfold(1, WINDOW, HOP) * self.window
         power = torch.fft.rfft(frames, FFT).abs().square()
-        return (power @ self.filters + _FLOOR).log()
+        levels: Tensor = (power @ self.filters + _FLOOR).log()
+        return levels
 
 
 def frames_in(samples: int) -> int:
     """How many frames does a recording give?"""
     return max(0, (samples - WINDOW) // HOP + 1)
+
+
+def latents_in(samples: int, stride: int) -> int:
+    """How many latents does it give, of `stride` frames each?"""
+    return -(-frames_in(samples) // stride)
 
 
 def mel_filters() -> Float[Tensor, "f b"]:
@@ -175,10 +181,10 @@ def mel_filters() -> Float[Tensor, "f b"]:
 
 
 class Convolutions(nn.Module):
-    """Frames to latents: three convolutions over time, of which the middle one may take every second frame.
+    """Frames to latents: three convolutions over time, of which the first alone looks at the neighbours of a frame.
 
-    Each frame is normalised by itself. A norm over time would tell each frame of the future, which is what the recipes
-    here have it guess.
+    So latents that are three frames apart share none, and to tell one from the other is more than copying. Each frame
+    is normalised by itself: a norm over time would tell it of the future, which is what the recipes here have it guess.
 
     Args:
         inputs: features of a frame.
@@ -188,9 +194,9 @@ class Convolutions(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
         super().__init__()
-        sizes = [(inputs, 1), (outputs, stride), (outputs, 1)]
-        self.layers = nn.ModuleList(nn.Conv1d(size, outputs, 3, step, padding=1) for size, step in sizes)
-        self.norms = nn.ModuleList(nn.LayerNorm(outputs) for _ in sizes)
+        first = nn.Conv1d(inputs, outputs, 3, stride, padding=1)
+        self.layers = nn.ModuleList([first, nn.Conv1d(outputs, outputs, 1), nn.Conv1d(outputs, outputs, 1)])
+        self.norms = nn.ModuleList(nn.LayerNorm(outputs) for _ in self.layers)
 
     def forward(self, frames: Float[Tensor, "n t b"]) -> Float[Tensor, "n u d"]:
         """Latents, one for each `stride` frames."""

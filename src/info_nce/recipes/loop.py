@@ -356,4 +356,5 @@ def _optimizer(model: nn.Module, loss: nn.Module, loop: Loop) -> torch.optim.Opt
     matrices = [p for p in _parameters(model) if p.dim() > 1]
     others = [p for p in _parameters(model) if p.dim() <= 1] + _parameters(loss)
     groups = [{"params": matrices, "weight_decay": loop.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=loop.learning_rate)
+    # Fused: one pass over the weights, which takes a fifth of the time where most of them are an embedding's.
+    return torch.optim.AdamW(groups, lr=loop.learning_rate, fused=True)

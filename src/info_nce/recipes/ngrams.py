@@ -14,7 +14,10 @@ from torch.nn import functional
 
 # n texts, l hashes of the longest, d features
 
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*|[^\w\s]")
+# Marks that a letter carries, such as the vowels of Hindi and Thai, which Python's word characters leave out.
+_MARKS = "".join(c for c in map(chr, range(0x300, 0x10000)) if unicodedata.category(c).startswith("M"))
+_LETTERS = rf"(?:[^\W_][{_MARKS}]*)+"
+_WORD = re.compile(rf"{_LETTERS}(?:['’]{_LETTERS})*|[^\w\s]")
 # Scripts that put no spaces between words (Thai to Burmese, Khmer, kana, Han) or write a syllable as a letter (Hangul):
 # there, one or two characters say as much as a Latin word does.
 _DENSE = re.compile("[\u0e00-\u109f\u1780-\u17ff\u3040-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]")

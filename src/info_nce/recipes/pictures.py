@@ -48,7 +48,7 @@ class PictureRecipe(Recipe[ImageSet]):
 
     def inputs(self, part: ImageSet, device: torch.device) -> Inputs:
         """Two views of each picture."""
-        augment = augmentation(part.name.split("/")[0], *part.images.shape[1:3])
+        augment = augmentation(self.data, *part.images.shape[1:3])
 
         def views(chosen: Int64[Tensor, " k"]) -> tuple[Tensor, Tensor]:
             pictures = as_numbers(part.images[chosen], device)

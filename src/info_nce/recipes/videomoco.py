@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from info_nce.data.splits import Splits
 from info_nce.data.video_set import VideoSet, any_clip, middle_clip
 from info_nce.errors import SettingError
 from info_nce.recipes.augment import clip_augmentation
-from info_nce.recipes.base import Embedder, Inputs, Network, Recipe
+from info_nce.recipes.base import Embedder, Inputs, Recipe
 from info_nce.recipes.frame_drop import Drop, FrameDrop
 from info_nce.recipes.momentum import Followed, Queued
 from info_nce.recipes.pictures import as_numbers, encode
@@ -158,16 +158,6 @@ class VideoMoCo(Recipe[VideoSet]):
         """The clip in the middle of each video becomes h, the encoder's output."""
         encoder: nn.Module = model.encoder  # type: ignore[assignment]  # it has one, see VideoModel
         return {"video": lambda videos: encode(encoder, middle_clip(videos, self.clip_frames), AT_ONCE)}
-
-    def networks(self, model: nn.Module) -> Mapping[str, Network]:
-        """The encoder of clips."""
-        encoder: nn.Module = model.encoder  # type: ignore[assignment]  # as above
-
-        def prepare(videos: UInt8[Tensor, "n t c h w"]) -> tuple[Tensor]:
-            return (as_numbers(middle_clip(videos, self.clip_frames), torch.device("cpu")),)
-
-        takes = f"float32 clips (n {self.clip_frames} c h w), from 0 to 1"
-        return {"video": Network(module=encoder, prepare=prepare, arguments=("clips",), takes=takes)}
 
     def evaluate(self, run: "Run[VideoSet]") -> "Scorecard":
         """Linear classifiers on h for each kind of label, beside raw pixels, one frame, and the untrained encoder."""

@@ -16,7 +16,7 @@ from info_nce import Wav2Vec2Contrastive
 from info_nce.data.audio import SoundSet
 from info_nce.engines import Gathered
 from info_nce.errors import SettingError
-from info_nce.recipes.audio import BANDS, Convolutions, LogMel, SoundRecipe, frames_in
+from info_nce.recipes.audio import BANDS, Convolutions, LogMel, SoundRecipe, latents_in
 from info_nce.recipes.base import Inputs
 from info_nce.recipes.processes import Processes
 from info_nce.recipes.quantizers import Gumbel, KMeans, disuse
@@ -69,7 +69,7 @@ class Wav2Vec2(SoundRecipe):
     @property
     def latents(self) -> int:
         """How many a piece has."""
-        return (frames_in(self.crop) - 1) // Hider.stride + 1
+        return latents_in(self.crop, Hider.stride)
 
     def check(self) -> None:
         """Refuse spans that no crop holds, and codebooks that do not share out the target, too."""
@@ -115,8 +115,8 @@ class Wav2Vec2(SoundRecipe):
 
     def positives(
         self,
-        loss: nn.Module,
-        outputs: Sequence[Tensor],  # noqa: ARG002 (others need it)
+        loss: nn.Module,  # noqa: ARG002 (others need it)
+        outputs: Sequence[Tensor],
     ) -> tuple[Float[Tensor, "m d"], Float[Tensor, "m d"]]:
         """Contexts of hidden latents, and their targets."""
         context, targets, mask = outputs[:3]
@@ -136,7 +136,7 @@ def spans(rows: int, latents: int, share: float, length: int) -> Bool[Tensor, "n
     count = min(places, max(1, round(share * latents)))
     starts = torch.rand(rows, places).topk(count).indices  # n s
     hidden = (starts[:, :, None] + torch.arange(length)).flatten(1)
-    return torch.zeros(rows, latents, dtype=torch.bool).scatter_(1, hidden, True)  # noqa: FBT003 (the value)
+    return torch.zeros(rows, latents, dtype=torch.bool).scatter_(1, hidden, True)
 
 
 class Hider(nn.Module):
