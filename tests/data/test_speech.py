@@ -63,7 +63,7 @@ def test_crops_lie_within_their_recording_and_reach_both_ends() -> None:
 @pytest.mark.usefixtures("small")
 def test_a_wheel_that_is_not_in_the_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there is no file") as caught:
-        load_speech(data_file=tmp_path, cache=tmp_path / "cache" / "wheels")
+        load_speech(data_file=tmp_path / "some.whl", cache=tmp_path / "cache")
     assert caught.value.expected == wordnet.WHEEL.file_name
 
 
@@ -73,11 +73,11 @@ def test_the_whole_set_is_the_same_whether_kept_or_made_anew(tmp_path: Path) -> 
     wheels.mkdir()
     for wheel in (wheel_of_this_platform(), wordnet.WHEEL):
         shutil.copy(locate(wheel), wheels)
-    made = load_speech(data_file=wheels, cache=tmp_path / "cache" / "wheels")
+    made = load_speech(data_file=wheels, cache=tmp_path / "cache")
     (kept,) = (tmp_path / "cache" / "speech").iterdir()
     first = made.fingerprint()
     assert [len(part) for part in made.parts().values()] == [1500, 160, 340]
     assert min(len(w) for part in made.parts().values() for w in part.waves) >= 1.28 * SAMPLE_RATE
-    assert load_speech(cache=tmp_path / "cache" / "wheels").fingerprint() == first
+    assert load_speech(cache=tmp_path / "cache").fingerprint() == first
     kept.write_bytes(kept.read_bytes()[:-1000])
-    assert load_speech(data_file=wheels, cache=tmp_path / "cache" / "wheels").fingerprint() == first
+    assert load_speech(data_file=wheels, cache=tmp_path / "cache").fingerprint() == first
