@@ -55,7 +55,7 @@ class Wav2Vec2(SoundRecipe):
         "diversity": (0, 100),
     }
 
-    steps: int = 500
+    steps: int = 300
     context: int = 384
     temperature: float = 0.1
     distractors: int = 100
