@@ -35,9 +35,9 @@ def test_a_real_run_is_made_once_and_then_read(tmp_path: Path, monkeypatch: pyte
     words: list[list[str]] = []
     real = subprocess.run
 
-    def noted(command: list[str], **settings: bool) -> None:
+    def noted(command: list[str], *, check: bool) -> None:
         words.append(command)
-        real([*command, "--data", "digits", "--steps", "2", "--width", "4", "--batch-size", "8"], **settings)
+        real([*command, "--data", "digits", "--steps", "2", "--width", "4", "--batch-size", "8"], check=check)
 
     monkeypatch.setattr(subprocess, "run", noted)
     found = [measured("simclr", 3, tmp_path) for _ in range(2)]

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from info_nce.evaluation.neighbours import nearest, nearest_neighbour_classes, vote
+from info_nce.evaluation.neighbours import nearest_neighbour_classes, vote
+from info_nce.neighbours import nearest
 
 
 def cosine(a: list[float], b: list[float]) -> float:

@@ -1,8 +1,6 @@
 """A folder of the user's own pictures, brought to one square size as bytes in memory.
 
-Sub-folders are labels, which only the evaluation sees; where those at the top are called train, val and the like, the
-ones below are. Every file is opened as what its kind may be and nothing else,
-so a file with a misleading name starts no other decoder.
+Every file is opened as what its kind may be and nothing else, so a file with a misleading name starts no other decoder.
 """
 
 import struct
@@ -13,12 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
 
-from info_nce.data.files import find_files, folder_labels, folders_of_parts, listing
 from info_nce.data.images import ImageSet, first_of_each, split
+from info_nce.data.own_files import FEWEST, find_files, labels_of, listing, notes_on
 from info_nce.data.splits import Facts, Splits
 from info_nce.errors import DataError, needs_extra
 
@@ -27,8 +26,6 @@ with needs_extra("images"):
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"})
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
-# Fewer leave a contrast nothing to compare with, and a split nothing to report on.
-FEWEST = 10
 # What Pillow raises for damaged files, by format; MemoryError and the like are not among them on purpose.
 _DAMAGE = (
     OSError,
@@ -59,7 +56,7 @@ def load_folder(folder: str | Path, *, image_size: int = 64, skip_bad: bool = Fa
         DataError: no such folder, too few pictures in it, or a file that cannot be read; the message names it.
     """
     root = Path(folder).expanduser().resolve()
-    files = find_pictures(root)
+    files = find_files(root, SUFFIXES, what="pictures", built_in='"animals" or "digits"')
     pixels, bad = decode_all(files, image_size)
     if bad and not skip_bad:
         raise DataError(
@@ -81,11 +78,6 @@ def load_folder(folder: str | Path, *, image_size: int = 64, skip_bad: bool = Fa
     return _split(whole.take(kept), root, duplicates=len(whole) - len(kept), bad=bad)
 
 
-def find_pictures(root: Path) -> list[Path]:
-    """List the picture files under a folder, in a fixed order; hidden files and folders are left alone."""
-    return find_files(root, SUFFIXES, kind="pictures", built_in="animals")
-
-
 def decode_all(files: list[Path], size: int) -> tuple[np.ndarray, dict[Path, str]]:
     """Decode files to bytes (n 3 h w), and collect those that cannot be, each with the reason."""
     pixels = np.empty((len(files), 3, size, size), dtype=np.uint8)
@@ -100,7 +92,7 @@ def decode_all(files: list[Path], size: int) -> tuple[np.ndarray, dict[Path, str
     return pixels[: len(files) - len(bad)], bad
 
 
-def decode(file: Path, size: int) -> np.ndarray:
+def decode(file: Path | BinaryIO, size: int) -> np.ndarray:
     """Decode one picture to bytes (h w 3): upright, on white where it is transparent, first frame of an animation."""
     with Image.open(file, formats=FORMATS) as opened:
         opened.draft(None, (2 * size, 2 * size))  # a JPEG is decoded at a fraction of its size, many times faster
@@ -138,7 +130,7 @@ def _strict_about_bombs() -> Iterator[None]:
 def _image_set(name: str, pixels: np.ndarray, names: list[str]) -> ImageSet:
     grey = bool(len(pixels)) and all(bool((p[0] == p[1]).all() and (p[1] == p[2]).all()) for p in pixels)
     images = torch.from_numpy(pixels[:, :1].copy() if grey else pixels)
-    folders = folder_labels(names)
+    folders = labels_of(names)
     classes = tuple(sorted(set(folders)))
     if len(classes) < 2:
         return ImageSet(name, images, paths=tuple(names))
@@ -147,16 +139,7 @@ def _image_set(name: str, pixels: np.ndarray, names: list[str]) -> ImageSet:
 
 
 def _split(whole: ImageSet, root: Path, *, duplicates: int, bad: dict[Path, str]) -> Splits[ImageSet]:
-    notes = []
-    if duplicates:
-        notes.append(f"Left out as exact duplicates: {duplicates:,}.")
-    if bad:
-        notes.append(f"Left out because they cannot be read: {len(bad):,}, {listing(bad)}.")
-    if splits := folders_of_parts(whole.paths or ()):
-        notes.append(
-            f"The folders {', '.join(splits)} are taken for parts of the data, not for labels: labels are the folders "
-            "below them, and the pictures of all are split anew."
-        )
+    notes = notes_on(whole.paths or (), what="pictures", duplicates=duplicates, bad=bad)
     facts = Facts(
         what=f"your pictures, {whole.images.shape[-1]} pixels square, {_channels(whole)}",
         licence="yours",

@@ -51,7 +51,7 @@ def facts() -> Facts:
         credit=wordnet.CREDIT,
         origin=f"PyPI {wordnet.WHEEL.requirement}, sha256 {wordnet.WHEEL.sha256}",
         used_for="text",
-        counts="45,356 pairs to train on; 1,000 to choose on and 1,000 to report on, each of a meaning of its own",
+        counts="45,267 pairs to train on; 1,000 to choose on and 1,000 to report on, each of a meaning of its own",
         notes=(
             "Glosses and examples share few words: word TF-IDF finds one example in ten among the first ten of 1,000.",
             "Meanings that share a gloss or an example are kept together.",

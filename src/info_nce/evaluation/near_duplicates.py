@@ -3,7 +3,7 @@
 from jaxtyping import Bool, UInt8
 from torch import Tensor
 
-from info_nce.evaluation.neighbours import CELLS, nearest
+from info_nce.neighbours import CELLS, nearest
 
 # From here on two pictures look the same at a glance.
 LOOK_ALIKE = 0.9

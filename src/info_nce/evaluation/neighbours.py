@@ -1,47 +1,12 @@
-"""Who is nearest to whom: exact search by cosine, in row chunks, so that no queries x keys matrix is ever held."""
+"""What the nearest neighbours say: a vote of the most similar pictures whose class is known."""
 
 # N queries, M keys, D features, K nearest, C classes
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
-from torch.nn import functional
 
-# The most similarities held at once: 16 Mi float32 numbers are 64 MiB.
-CELLS = 1 << 24
-
-
-def nearest(
-    query: Float[Tensor, "n d"], key: Float[Tensor, "m d"], k: int, *, cells: int = CELLS
-) -> tuple[Float[Tensor, "n k"], Int64[Tensor, "n k"]]:
-    """Which keys point most nearly in the direction of each query?
-
-    Exact: every key is compared. A zero vector has similarity 0 to everything.
-
-    Args:
-        query: one row per query.
-        key: what is searched.
-        k: how many to find; where there are fewer keys, all of them come back.
-        cells: how many similarities are held at once; changes the memory and not the result.
-
-    Returns:
-        Cosine similarities, best first, and the rows of `key` that they belong to. 1 = the same direction,
-        0 = unrelated, -1 = opposite.
-
-    Example:
-        >>> similarity, index = nearest(torch.tensor([[2.0, 0.1]]), torch.eye(2), k=1)
-        >>> index.tolist()
-        [[0]]
-    """
-    k = min(k, len(key))
-    if k == 0 or len(query) == 0:
-        return query.new_empty(len(query), k), torch.empty(len(query), k, dtype=torch.int64)
-    keys = functional.normalize(key, dim=1).mT
-    found = [
-        (functional.normalize(chunk, dim=1) @ keys).topk(k, dim=1)
-        for chunk in torch.split(query, max(1, cells // len(key)))
-    ]
-    return torch.cat([values for values, _ in found]), torch.cat([index for _, index in found])
+from info_nce.neighbours import CELLS, nearest
 
 
 def vote(similarity: Float[Tensor, "n k"], neighbour_labels: Int64[Tensor, "n k"], classes: int) -> Int64[Tensor, " n"]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from info_nce.data.audio import SAMPLE_RATE, SoundSet, as_float
 from info_nce.data.splits import Splits
 from info_nce.errors import SettingError
-from info_nce.recipes.base import Embedder, Recipe
+from info_nce.recipes.base import Embedder, Network, Recipe
 
 if TYPE_CHECKING:
     from info_nce.evaluation.scorecard import Scorecard
@@ -79,6 +79,16 @@ class SoundRecipe(Recipe[SoundSet]):
         """A recording becomes the mean of its context over time."""
         return {"sound": lambda waves: pooled(model, waves)}
 
+    def networks(self, model: nn.Module) -> Mapping[str, Network]:
+        """The mean of the context, of recordings of one length."""
+
+        def prepare(waves: Sequence[Int16[Tensor, " s"]]) -> tuple[Tensor]:
+            return (as_float(torch.stack(list(waves))),)
+
+        takes = "float32 recordings (n s) at 16 kHz, from -1 to 1"
+        module = MeanContext(model)
+        return {"sound": Network(module=module, prepare=prepare, arguments=("waves",), takes=takes, varying=((0, 1),))}
+
     def evaluate(self, run: "Run[SoundSet]") -> "Scorecard":
         """Linear classifiers of phones and voices on the context, beside log-mel and the untrained model."""
         from info_nce.evaluation.frames import evaluate_sounds  # noqa: PLC0415 (scikit-learn takes seconds)
@@ -101,6 +111,23 @@ def pooled(model: nn.Module, waves: Sequence[Int16[Tensor, " s"]]) -> Float[Tens
             pieces = [piece for piece in torch.split(whole, _PIECE) if len(piece) >= WINDOW]
             rows.append(torch.cat([context(piece) for piece in pieces]).mean(0).cpu())
         return torch.stack(rows) if rows else context(torch.zeros(WINDOW)).cpu()[:0]
+
+
+class MeanContext(nn.Module):
+    """A model's context, averaged over time.
+
+    Args:
+        model: has a `context` of recordings.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, waves: Float[Tensor, "n s"]) -> Float[Tensor, "n d"]:
+        """Encode."""
+        output: Tensor = self.model.context(waves).mean(1)  # type: ignore[operator]  # torch types no methods
+        return output
 
 
 class LogMel(nn.Module):

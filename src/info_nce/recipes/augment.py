@@ -14,6 +14,7 @@ with needs_extra("images"):
     import kornia.augmentation as K  # noqa: N812 (as its own documentation has it)
 
 Augmentation = Callable[[Float[Tensor, "n c h w"]], Float[Tensor, "n c h w"]]
+Clips = Callable[[Float[Tensor, "n t c h w"]], Float[Tensor, "n t c h w"]]
 
 
 def augmentation(source: str, channels: int, size: int) -> Augmentation:
@@ -50,7 +51,7 @@ def digits_in_noise() -> Augmentation:
     return nn.Sequential(affine, K.RandomGaussianNoise(0.0, 0.2, p=1.0))
 
 
-def colour_pictures(size: int, strength: float = 1.0) -> Augmentation:
+def colour_pictures(size: int, strength: float = 1.0) -> nn.Sequential:
     """SimCLR's own: crop, mirror, change colours, drop colours, blur.
 
     Args:
@@ -67,13 +68,27 @@ def colour_pictures(size: int, strength: float = 1.0) -> Augmentation:
     return nn.Sequential(_crop(size), K.RandomHorizontalFlip(p=0.5), jitter, K.RandomGrayscale(p=0.2), _blur(size))
 
 
-def grey_pictures(size: int) -> Augmentation:
+def grey_pictures(size: int) -> nn.Sequential:
     """SimCLR's own without what needs colours: crop, mirror, blur.
 
     Args:
         size: side in pixels.
     """
     return nn.Sequential(_crop(size), K.RandomHorizontalFlip(p=0.5), _blur(size))
+
+
+def described(channels: int) -> Augmentation:
+    """Move, turn, scale, mirror and light a little: a caption must stay true of what is left.
+
+    So no crops, which may cut off what it names, and no change of hue, for captions name colours. What an edge uncovers
+    is filled with the colour of the edge.
+
+    Args:
+        channels: 1 or 3.
+    """
+    affine = K.RandomAffine(degrees=12.0, translate=(0.08, 0.08), scale=(0.8, 1.2), p=1.0, padding_mode="border")
+    moved = nn.Sequential(affine, K.RandomHorizontalFlip(p=0.5))
+    return moved if channels == 1 else moved.append(K.ColorJitter(0.2, 0.2, 0.2, 0.02, p=0.8))
 
 
 def _crop(size: int) -> nn.Module:
@@ -85,3 +100,25 @@ def _blur(size: int) -> nn.Module:
     kernel = max(3, size // 10 // 2 * 2 + 1)  # a tenth of the side, and odd
     blur: nn.Module = K.RandomGaussianBlur((kernel, kernel), (0.1, 2.0), p=0.5)
     return blur
+
+
+def clip_augmentation(source: str, channels: int, size: int) -> Clips:
+    """Choose what suits the clips; every frame of a clip is changed in the same way.
+
+    Args:
+        source: "moving-digits", or a folder.
+        channels: 1 or 3.
+        size: side in pixels.
+    """
+    if source == "moving-digits":
+        return moving_digits()
+    of_frames = grey_pictures(size) if channels == 1 else colour_pictures(size)
+    alike: Clips = K.VideoSequential(*of_frames.children(), data_format="BTCHW", same_on_frame=True)
+    return alike
+
+
+def moving_digits() -> Clips:
+    """Turn, scale and slant a little: by less than would make one direction or speed of motion another one."""
+    affine = K.RandomAffine(degrees=10.0, scale=(0.9, 1.1), shear=10.0, p=1.0)
+    # Frames as channels of one picture, which all move alike.
+    return lambda clips: affine(clips.flatten(1, 2)).view_as(clips)

@@ -1,7 +1,10 @@
 """From a sampler's choice to the model's arguments, dealt out to all processes."""
 
+from collections.abc import Mapping, Sequence
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
 from info_nce.errors import SettingError
 from info_nce.recipes.base import Inputs
@@ -44,4 +47,19 @@ class Batches:
         rank, processes = self.place
         chosen = self.order.batch(step).tensor_split(processes)[rank]
         pieces = [self.inputs(piece) for piece in torch.split(chosen, AT_ONCE)]
-        return pieces[0] if len(pieces) == 1 else tuple(map(torch.cat, zip(*pieces, strict=True)))
+        return pieces[0] if len(pieces) == 1 else tuple(map(_joined, zip(*pieces, strict=True)))
+
+    def before_step(self, step: int, modules: Mapping[str, nn.Module]) -> None:
+        """Let inputs that depend on the model look at it."""
+        if callable(look := getattr(self.inputs, "before_step", None)):
+            look(step, modules)
+
+
+def _joined(pieces: Sequence[Tensor]) -> Tensor:
+    """Rows of all pieces; texts that are padded to the longest of their piece are padded to the longest of all."""
+    shape = [max(sizes) for sizes in zip(*(piece.shape[1:] for piece in pieces), strict=True)]
+    padding = [
+        [n for size, most in zip(piece.shape[:0:-1], shape[::-1], strict=True) for n in (0, most - size)]
+        for piece in pieces
+    ]
+    return torch.cat([functional.pad(piece, pad) for piece, pad in zip(pieces, padding, strict=True)])

@@ -49,7 +49,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str,
         RunError: the disk is full or cannot be written to.
     """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    text = json.dumps({**header, "digest": _digest(plain)})
+    text = json.dumps({**header, "digest": digest_of(plain)})
     write_safely(path, to_bytes(plain, {_HEADER: text}))
 
 
@@ -63,7 +63,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {})[_HEADER])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        intact = header["digest"] == _digest(tensors)
+        intact = header["digest"] == digest_of(tensors)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise _refused(path, f"{type(error).__name__}: {error}") from error
     if not intact:
@@ -132,12 +132,13 @@ def _newest_first(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-*.safetensors"), reverse=True)
 
 
-def _digest(tensors: Mapping[str, Tensor]) -> str:
+def digest_of(tensors: Mapping[str, Tensor]) -> str:
+    """Tell tensors apart: the sha256 of their names and bytes, which may be mapped from a file."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
         digest.update(name.encode())
-        # As bytes, because NumPy has no bfloat16.
-        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().tobytes())
+        # As bytes, because NumPy has no bfloat16; not copied, because there may be gigabytes of them.
+        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

@@ -14,7 +14,10 @@ from torch.nn import functional
 
 # n texts, l hashes of the longest, d features
 
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*|[^\w\s]")
+# Marks that a letter carries, such as the vowels of Hindi and Thai, which Python's word characters leave out.
+_MARKS = "".join(c for c in map(chr, range(0x300, 0x10000)) if unicodedata.category(c).startswith("M"))
+_LETTERS = rf"(?:[^\W_][{_MARKS}]*)+"
+_WORD = re.compile(rf"{_LETTERS}(?:['’]{_LETTERS})*|[^\w\s]")
 # Scripts that put no spaces between words (Thai to Burmese, Khmer, kana, Han) or write a syllable as a letter (Hangul):
 # there, one or two characters say as much as a Latin word does.
 _DENSE = re.compile("[\u0e00-\u109f\u1780-\u17ff\u3040-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]")
@@ -24,13 +27,15 @@ _SHORTEST, _LONGEST = 3, 5
 class HashedNgrams(nn.Module):
     """Texts of any script to embeddings, by the words and the parts of words that they hold.
 
-    No order beyond that within a word; no vocabulary, so that a word never seen shares its parts with those seen.
+    No order beyond that within a word; no vocabulary, so that a word never seen shares its parts with those seen. Each
+    hash has a vector and a weight: how much it says, whatever it says, is learned apart.
 
     Args:
-        features: of the embedding.
+        features: of the embedding. More of them keep more parts apart before anything is learned.
         buckets: into how many a hash falls; two parts in one bucket cannot be told apart.
         hidden: of the network on top.
         longest: hashes that are kept of a text, in its order: some hundred words.
+        dropout: the share of a text's hashes that are left out while training.
 
     Example:
         >>> tower = HashedNgrams(8, buckets=64)
@@ -39,13 +44,22 @@ class HashedNgrams(nn.Module):
 
     Source:
         Bojanowski et al. 2017, "Enriching Word Vectors with Subword Information", arXiv:1607.04606, section 3.2.
-        Differs from the paper: no skip-gram; words fall into the same buckets as their parts; CRC-32 hashes.
+        Differs from the paper: no skip-gram; weights; words fall into the same buckets as their parts; CRC-32 hashes.
     """
 
-    def __init__(self, features: int = 256, *, buckets: int = 1 << 15, hidden: int = 512, longest: int = 2048) -> None:
+    def __init__(
+        self,
+        features: int = 256,
+        *,
+        buckets: int = 1 << 15,
+        hidden: int = 512,
+        longest: int = 2048,
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
-        self.features, self.buckets, self.longest = features, buckets, longest
-        self.bag = nn.EmbeddingBag(buckets + 1, features, mode="mean", padding_idx=0)
+        self.features, self.buckets, self.longest, self.dropout = features, buckets, longest, dropout
+        self.vectors = nn.Embedding(buckets + 1, features, padding_idx=0)
+        self.log_weights = nn.Parameter(torch.zeros(buckets + 1))
         self.norm = nn.LayerNorm(features)
         self.inner, self.outer = nn.Linear(features, hidden), nn.Linear(hidden, features)
 
@@ -63,8 +77,15 @@ class HashedNgrams(nn.Module):
 
     def forward(self, ids: Int64[Tensor, "n l"]) -> Float[Tensor, "n d"]:
         """Average the hashes' vectors, then correct the average by a network."""
-        averaged = self.norm(self.bag(ids))
-        output: Tensor = averaged + self.outer(functional.gelu(self.inner(averaged)))
+        if self.training and self.dropout:
+            ids = ids.masked_fill(torch.rand(ids.shape, device=ids.device) < self.dropout, 0)
+        weights = functional.embedding(ids, self.log_weights[:, None]).squeeze(-1).exp().masked_fill(ids == 0, 0)
+        weights = weights / weights.sum(1, keepdim=True).clamp(min=1e-9)  # a text without any has the average 0
+        averaged = functional.embedding_bag(
+            ids, self.vectors.weight, mode="sum", padding_idx=0, per_sample_weights=weights
+        )
+        normed = self.norm(averaged)
+        output: Tensor = normed + self.outer(functional.gelu(self.inner(normed)))
         return output
 
 

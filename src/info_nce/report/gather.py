@@ -12,11 +12,12 @@ from torch import Tensor
 from info_nce.data import Facts, ImageSet
 from info_nce.errors import RunError
 from info_nce.evaluation.features import raw_pixels
-from info_nce.evaluation.neighbours import nearest, vote
+from info_nce.evaluation.neighbours import vote
 from info_nce.evaluation.pictures import evaluate_pictures
 from info_nce.evaluation.results import Evaluation, load_evaluation
 from info_nce.evaluation.scorecard import Scorecard, load_scorecard
 from info_nce.evaluation.verdict import verdict
+from info_nce.neighbours import nearest
 from info_nce.recipes.pictures import PictureRecipe
 from info_nce.recipes.runs import Run
 from info_nce.report.measures import some_of_each
