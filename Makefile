@@ -7,7 +7,7 @@ RUN ?= runs/demo
 PEERS ?= .cache/peers
 WHAT ?= info_nce.*
 
-.PHONY: help demo test test-all mutants check format bench bench-full bench-ranks bench-peers clean
+.PHONY: help demo test test-all mutants check format recipes bench bench-full bench-ranks bench-peers clean
 
 help: ## say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,7 +22,12 @@ $(VENV)/for-demo: pyproject.toml constraints.txt | $(BIN)/python
 	@$(INSTALL) --editable '.[train,images,plots]'
 	@touch $@
 
-$(VENV)/for-tests: $(VENV)/for-demo
+$(VENV)/for-recipes: $(VENV)/for-demo
+	@echo "installing what the other recipes need"
+	@$(INSTALL) --editable '.[train,images,text,audio,video,plots]'
+	@touch $@
+
+$(VENV)/for-tests: $(VENV)/for-recipes
 	@echo "installing what the tests need"
 	@$(INSTALL) 'pip>=25.1'  # the first pip that knows dependency groups
 	@$(INSTALL) --group dev
@@ -34,6 +39,9 @@ demo: $(VENV)/for-demo ## train an encoder on real pictures without a label, eva
 	else $(BIN)/info-nce train simclr --run $(RUN); fi
 	@$(BIN)/info-nce search $(RUN) test:7
 	@$(BIN)/info-nce report $(RUN)
+
+recipes: $(VENV)/for-recipes ## train every recipe with three seeds, an hour and a half, and write docs/recipes-measured.md
+	@$(BIN)/python -m benchmarks.recipes
 
 test: $(VENV)/for-tests ## run every test that fits the everyday budget and this machine
 	@$(BIN)/python -m pytest -n auto -m 'not slow'

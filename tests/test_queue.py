@@ -388,3 +388,19 @@ def test_enqueueing_before_backward_is_right_or_an_error_and_never_a_wrong_gradi
                 assert "inplace" in str(error)  # noqa: PT017 - either way is right
             else:
                 assert_close(found, expected)
+
+
+@pytest.mark.parametrize("batches", [[2], [3, 2], [5], [4, 4, 1], [12], [5, 5, 5]])
+def test_the_age_of_a_key_is_how_many_keys_came_after_it(batches: list[int]) -> None:
+    queue, count = KeyQueue(features=1, size=5), 0
+    for size in batches:
+        queue.enqueue(torch.arange(count, count + size, dtype=torch.float32)[:, None])
+        count += size
+    torch.testing.assert_close(queue.ages(), (count - 1 - queue.keys()[:, 0]).long())
+
+
+def test_ages_survive_a_checkpoint() -> None:
+    queue, other = KeyQueue(features=1, size=4), KeyQueue(features=1, size=4)
+    queue.enqueue(torch.rand(6, 1))
+    other.load_state_dict(queue.state_dict())
+    assert other.ages().tolist() == queue.ages().tolist() == [1, 0, 3, 2]

@@ -1,4 +1,4 @@
-"""The commands: train, evaluate, search, report, runs, data.
+"""The commands: train, evaluate, report, runs, data; and those of `commands_after`.
 
 Whatever a person can put right is one panel and exit code 2; anything else is a bug and shows where it happened.
 """
@@ -22,8 +22,9 @@ with needs_extra("train"):
     from rich.panel import Panel
     from rich.table import Column, Table
     from rich.text import Text
-    from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional, arg, subcommand
+    from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, arg, subcommand
 
+    from info_nce.commands_after import Embed, Export, RunFolder, Search
     from info_nce.recipes.base import Recipe
     from info_nce.recipes.processes import Processes
     from info_nce.recipes.runs import Weights, load_run, recipe_of, started_by
@@ -31,7 +32,6 @@ with needs_extra("train"):
 STOPPED = 130
 
 Folder = Annotated[str, arg(metavar="FOLDER")]
-RunFolder = Annotated[Positional[Path], arg(metavar="RUN")]
 
 
 R = TypeVar("R", bound=Recipe[Any])
@@ -124,31 +124,6 @@ class Evaluate:
             card = run.recipe.evaluate(run)
         card.save(self.run)
         show(card, console)
-        return 0
-
-
-@dataclass(frozen=True, slots=True)
-class Search:
-    """Find the pictures of a run's data that look most like a given one.
-
-    Args:
-        run: its folder.
-        image: the picture to look for: a file, or one of the run's own, such as test:7.
-        top: how many to show.
-        debug: show where an error happened.
-    """
-
-    run: RunFolder
-    image: Annotated[Positional[Path], arg(metavar="IMAGE")]
-    top: int = 10
-    debug: bool = False
-
-    def do(self, console: Console, words: Sequence[str]) -> int:  # noqa: ARG002 (one signature for all commands)
-        """Search and say where the picture of the result is."""
-        run = load_run(self.run)
-        from info_nce.evaluation import search  # noqa: PLC0415 (a command loads only what it needs)
-
-        console.print(search(run, self.image, self.top))
         return 0
 
 
@@ -248,7 +223,7 @@ def _commands(word: str) -> Any:
         ]
         for name, (_, summary) in RECIPES.items()
     )
-    others = (Evaluate, Search, Report, Runs, Data)
+    others = (Evaluate, Embed, Search, Export, Report, Runs, Data)
     return Union[(*trains, *(Annotated[other, subcommand(other.__name__.lower())] for other in others))]
 
 

@@ -102,6 +102,20 @@ class KeyQueue(nn.Module):
         """The identity of each key; the smallest int64 where none was given."""
         return self.ids_[: self._filled]
 
+    def ages(self) -> Int[Tensor, " m"]:
+        """How many keys came after each of those that it holds? 0 for the newest; in the order of `keys()`.
+
+        A loss that trusts old keys less takes it from here: `log_q=-queue.ages() * math.log(0.99999)` multiplies each
+        key's part of the sum by 0.99999 to the power of its age (Pan et al. 2021, "VideoMoCo", arXiv:2103.05905).
+
+        Example:
+            >>> queue = KeyQueue(features=1, size=2)
+            >>> queue.enqueue(torch.ones(3, 1))
+            >>> queue.ages().tolist()
+            [0, 1]
+        """
+        return (self._place - 1 - torch.arange(self._filled, device=self.keys_.device)) % self.size
+
     @torch.no_grad()
     def enqueue(self, keys: Float[Tensor, "n d"], ids: Int[Tensor, " n"] | None = None) -> None:
         """Add a batch of keys; call it after the optimizer's step, or the batch would meet its own keys as negatives.

@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 from rich.console import Console
 
+from info_nce.data.decoding import decoder_of
 from info_nce.errors import DataError, SettingError
 from info_nce.evaluation import Matches, search
-from info_nce.evaluation.search import read_picture
 from tests.evaluation.fakes import SIZE, FakeRun, labelled, run_on, unlabelled
 
 
@@ -45,8 +45,8 @@ def test_a_picture_of_the_set_is_found_first_and_said_to_be_the_same(run: FakeRu
     assert [m.similarity for m in others] == sorted((m.similarity for m in others), reverse=True)
     assert found.searched == 90
     text = printed(found)
-    assert "the same picture" in text
-    assert "Your picture is itself in the set." in text
+    assert "(the same)" in text
+    assert "What you looked for is itself in the set." in text
 
 
 def test_the_result_is_drawn_into_the_run_folder(run: FakeRun, tmp_path: Path) -> None:
@@ -71,7 +71,8 @@ def test_grey_is_what_pillow_calls_grey(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "noise.png")
     expected = torch.from_numpy(np.asarray(Image.fromarray(noise).convert("L")).copy())
-    torch.testing.assert_close(read_picture(tmp_path / "noise.png", channels=1, size=SIZE)[0, 0], expected)
+    content, _, _ = decoder_of("image", {"channels": 1, "image_size": SIZE}).read([tmp_path / "noise.png"])
+    torch.testing.assert_close(content[0, 0], expected)
 
 
 def test_more_than_there_are_gives_all_and_draws_the_first(run: FakeRun, tmp_path: Path) -> None:
@@ -85,8 +86,8 @@ def test_more_than_there_are_gives_all_and_draws_the_first(run: FakeRun, tmp_pat
 def test_without_labels_and_files_numbers_are_shown(tmp_path: Path) -> None:
     splits = unlabelled(20)
     found = search(run_on(splits, tmp_path / "run"), saved(splits.train.images, 3, tmp_path / "query.png"))
-    assert (found.found[0].label, found.found[0].place) == ("", "number 3")
-    assert "number 3 (the same picture)" in printed(found)
+    assert (found.found[0].label, found.found[0].place) == ("", "train:3")
+    assert "train:3 (the same)" in printed(found)
 
 
 def test_labels_with_brackets_are_text(run: FakeRun, tmp_path: Path) -> None:

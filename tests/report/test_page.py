@@ -14,9 +14,11 @@ import pytest
 from info_nce.data.splits import Facts
 from info_nce.evaluation.pictures import evaluate_pictures
 from info_nce.evaluation.results import load_evaluation
+from info_nce.evaluation.scorecard import CHANCE, TRAINED, Score, Scorecard
 from info_nce.recipes.simclr import SimCLR
 from info_nce.report import write_report
-from info_nce.report.gather import _recorded
+from info_nce.report.gather import Material, _recorded
+from info_nce.report.page import page as general_page
 from tests.evaluation.fakes import FACTS, FakeRun, labelled, logged, run_on, unlabelled
 
 HOSTILE = """</title><script>alert("&'1")</script>"""
@@ -187,3 +189,31 @@ def test_licence_credit_and_origin_are_on_the_page(tmp_path: Path) -> None:
     text = "".join(Reader(written(run_on(labelled([20, 20]), tmp_path))).text)
     assert all(fact in text for fact in (FACTS.licence, FACTS.credit, FACTS.origin, *FACTS.notes))
     assert math.isclose(load_evaluation(tmp_path).chance, 0.5)
+
+
+@pytest.fixture(scope="module")
+def any_page(run: FakeRun) -> str:
+    scores = (
+        Score(CHANCE, "R@1", 0.01),
+        Score("ridge", "R@1", 0.2, 0.02),
+        Score(TRAINED, "R@1", 0.3, 0.02, setting="weight 0.4"),
+        Score(TRAINED, "median rank", 12, 1, unit="rank"),
+    )
+    card = Scorecard(HOSTILE, "clip", "", {"train": 9, "validation": 3, "test": 3}, "R@1", scores, notes=(HOSTILE,))
+    return general_page(Material(run, card, run.metrics(), run.splits().facts, ("info-nce",), {}))
+
+
+def test_a_run_of_any_recipe_has_a_page_with_all_its_scores(any_page: str) -> None:
+    reader = Reader(any_page)
+    text = " ".join(" ".join(reader.text).split())
+    assert all(said in text for said in ("30.0 ± 2.0 %", "12.0 ± 1.0", "ridge", "weight 0.4"))
+    assert not reader.of("script")
+    assert [a["id"] for a in reader.of("h2")] == ["results", "training", "making"]
+    assert len(reader.of("svg")) == 4
+
+
+def test_a_run_without_scores_says_so(run: FakeRun) -> None:
+    card = Scorecard("mine", "clip", "", {"train": 9, "validation": 3, "test": 0}, "R@1", ())
+    text = " ".join(Reader(general_page(Material(run, card, [], run.splits().facts, (), {}))).text)
+    assert "nobody can say how good" in text
+    assert "Nothing was logged" in text

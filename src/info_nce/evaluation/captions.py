@@ -81,7 +81,7 @@ def evaluate_captions(run: Run[CaptionedSet]) -> Scorecard:
 
 def choose_ridge(splits: Splits[CaptionedSet]) -> System:
     """The closed form, with the strength under which the validation part is found best."""
-    fitted = [fit_ridge(splits.train.images, splits.train.items("text"), strength) for strength in STRENGTHS]
+    fitted = [fit_ridge(splits.train.images, splits.train.texts(), strength) for strength in STRENGTHS]
     best = max(fitted, key=lambda ridge: recall_both_ways(_as_system(ridge), splits.validation))
     return _as_system(best)
 
@@ -118,7 +118,7 @@ def _summed(one: System, other: System, share: float) -> System:
 
 
 def _ranks(system: System, part: CaptionedSet, images: Float[Tensor, "n d"]) -> dict[str, Ranks]:
-    texts, tags = system.embedders["text"](part.items("text")), part.tags()
+    texts, tags = system.embedders["text"](part.texts()), part.tags()
     return {TO_TEXT: ranks_of(images, texts, tags), TO_PICTURE: ranks_of(texts, images, tags)}
 
 
@@ -168,12 +168,11 @@ def _names(systems: Sequence[System], test: CaptionedSet, pictures: Pictures) ->
         for language, places in asked.items():
             texts = system.embedders["text"]([test.names[language][i] for i in places])
             found[language] = ranks_of(texts, pictures[system.name], tags[places], tags)
-        for language in SHOWN:
+        for language, spelled in SHOWN.items():
             if language in found:
-                yield Score(system.name, f"R@10 {SHOWN[language]} name to picture", *found[language].recall(10))
-        pooled = Ranks(
-            *(torch.cat([getattr(one, of) for one in found.values()]) for of in ("ranks", "right")), len(test)
-        )
+                yield Score(system.name, f"R@10 {spelled} name to picture", *found[language].recall(10))
+        ranks, right = (torch.cat([getattr(one, of) for one in found.values()]) for of in ("ranks", "right"))
+        pooled = Ranks(ranks, right, len(test))
         # The same pictures in every language: what is independent are the pictures, not all of the answers.
         error = pooled.recall(10)[1] * math.sqrt(len(found))
         measure = f"R@10 name to picture, {len(found)} languages"

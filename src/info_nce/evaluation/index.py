@@ -123,7 +123,7 @@ def save_index(index: Index, path: str | Path) -> Path:
         DataError: a vector is not finite; the message names its item.
         RunError: the disk is full or cannot be written to.
     """
-    target = _index_path(path)
+    target = index_path(path)
     _refuse_wrong(index, target)
     if target.suffix == ".safetensors":
         ids, shown = Strings.of(index.ids), Strings.of(index.shown)
@@ -146,7 +146,7 @@ def load_index(path: str | Path) -> Index:
     Raises:
         DataError: it is missing, truncated, damaged, without names, or not an index; the message says what is wrong.
     """
-    source = _index_path(path)
+    source = index_path(path)
     try:
         index = _from_safetensors(source) if source.suffix == ".safetensors" else _from_npy(source)
     except RunError as error:
@@ -203,7 +203,12 @@ def _not_finite(sums: Float[Tensor, " n"]) -> Int64[Tensor, " k"]:
     return torch.nonzero(~sums.isfinite())[:, 0]
 
 
-def _index_path(path: str | Path) -> Path:
+def index_path(path: str | Path) -> Path:
+    """Refuse a name that no index can have.
+
+    Raises:
+        SettingError: it ends neither in .safetensors nor in .npy.
+    """
     found = Path(path).expanduser()
     if found.suffix not in SUFFIXES:
         raise SettingError(

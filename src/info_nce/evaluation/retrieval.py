@@ -1,4 +1,4 @@
-"""How far up does the right answer come when one kind of item looks for another? Exact, whatever the number of items."""
+"""How far up does the right answer come when items look for others? Exact, whatever the number of items."""
 
 import math
 from dataclasses import dataclass
@@ -104,7 +104,10 @@ def ranks_of(
     ids = torch.arange(len(queries)) if query_ids is None else query_ids
     others = ids if candidate_ids is None else candidate_ids
     queries, candidates = (functional.normalize(side.float(), dim=1) for side in (queries, candidates))
-    rows = [_ranks(*block, candidates, others) for block in zip(queries.split(_ROWS), ids.split(_ROWS), strict=True)]
+    rows = [
+        _ranks(*block, candidates, others)
+        for block in zip(torch.split(queries, _ROWS), torch.split(ids, _ROWS), strict=True)
+    ]
     ranks, right = (torch.cat(column) for column in zip(*rows, strict=True))
     if len(right) and not right.all():
         raise RunError(
@@ -119,7 +122,7 @@ def ranks_of(
 def _ranks(
     queries: Tensor, ids: Tensor, candidates: Tensor, candidate_ids: Tensor
 ) -> tuple[Float[Tensor, " r"], Int64[Tensor, " r"]]:
-    blocks = list(zip(candidates.split(_COLUMNS), candidate_ids.split(_COLUMNS), strict=True))
+    blocks = list(zip(torch.split(candidates, _COLUMNS), torch.split(candidate_ids, _COLUMNS), strict=True))
     best = torch.full((len(queries),), -math.inf)
     for block, of in blocks:
         similarity = (queries @ block.T).masked_fill(ids[:, None] != of, -math.inf)

@@ -30,7 +30,7 @@ def kinds_of_features(images: UInt8[Tensor, "n c h w"]) -> list[Float[Tensor, "n
         Dalal and Triggs 2005, "Histograms of Oriented Gradients for Human Detection", section 6. Differs from the
         paper: no overlapping blocks, and every pixel votes for one angle.
     """
-    parts = zip(*(_of_batch(batch.float() / 255) for batch in images.split(_AT_ONCE)), strict=True)
+    parts = zip(*(_of_batch(batch.float() / 255) for batch in torch.split(images, _AT_ONCE)), strict=True)
     return [torch.cat(part) for part in parts]
 
 

@@ -1,186 +1,167 @@
-"""Which pictures of a run's data look most like a given one, to its encoder?"""
+"""Which items of a run's data, or of an index, are most like a given one, to the run's encoder?"""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
-from info_nce.data import ImageSet, Splits
-from info_nce.errors import DataError, SettingError, needs_extra
+from info_nce.errors import DataError, RunError, SettingError
+from info_nce.evaluation.approximate import approximate_nearest
+from info_nce.evaluation.embedding import shown_of
+from info_nce.evaluation.index import Origin, load_index
+from info_nce.evaluation.matches import Match, Matches
+from info_nce.evaluation.query import Query, query_of
 from info_nce.neighbours import nearest
-from info_nce.recipes.runs import Run
+from info_nce.recipes.runs import Run, load_run
 
-with needs_extra("train"):
-    from rich import box
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
-
-# Integer weights of ITU-R BT.601, as Pillow has them: a grey picture in three channels comes out as it was.
-_LUMA = (19595, 38470, 7471)
+_NOT_IN_NAMES = re.compile(r"[^\w.-]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
-    """A picture of the run's data that was found.
+def search(run: Run[Any], query: str | Path, top: int = 10, *, kind: str = "", query_kind: str = "") -> Matches:
+    """Which items of the run's data are most like this one, to the run's encoder?
 
     Args:
-        rank: from 1, the most similar.
-        similarity: cosine of h; 1 = the same direction, 0 = unrelated.
-        label: its class, or "" where nobody said.
-        part: "train", "validation" or "test".
-        place: its file, or its number within the part where it has none.
-        same: whether it has the very pixels of the query.
-    """
-
-    rank: int
-    similarity: float
-    label: str
-    part: str
-    place: str
-    same: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Matches:
-    """What a search found; printing it with rich gives a table.
-
-    Args:
-        query: the file that was looked for.
-        found: most similar first.
-        searched: how many pictures were compared.
-        picture: the PNG file that shows query and matches side by side.
-    """
-
-    query: Path
-    found: tuple[Match, ...]
-    searched: int
-    picture: Path
-
-    def __rich__(self) -> Group:
-        """Show rank, similarity, label, split and place of each match."""
-        title = f"most like {self.query.name}, of {self.searched:,} pictures"
-        table = Table(title=Text(title, style="bold"), box=box.SIMPLE_HEAD, pad_edge=False)
-        for name in ("rank", "similarity"):
-            table.add_column(name, justify="right", no_wrap=True)
-        for name in ("label", "split", "picture"):
-            table.add_column(name, overflow="fold")
-        for match in self.found:
-            place = f"{match.place} (the same picture)" if match.same else match.place
-            cells = (str(match.rank), f"{match.similarity:.3f}", match.label or "–", match.part, place)
-            table.add_row(*(Text(cell) for cell in cells), style="bold" if match.same else "")
-        same = [Text("Your picture is itself in the set.")] if any(match.same for match in self.found) else []
-        return Group(table, *same, Text(f"side by side: {self.picture}", overflow="fold"))
-
-
-def search(run: Run[ImageSet], image_path: str | Path, top: int = 10) -> Matches:
-    """Which pictures look most like this one, to the run's encoder?
-
-    Args:
-        run: whose encoder and whose pictures, of all three parts.
-        image_path: a picture file; it is brought to the run's size, and to grey if the run is grey. Or a picture of
-            the run's own data: "test:7" is number 7 of its test part.
+        run: whose encoder and whose data, all three parts.
+        query: a file of your own, read as the run's own were; an item of the run's data: "test:7" is number 7 of its
+            test part; or, where the run has an encoder of texts, a text.
         top: how many to find; all of them where there are fewer.
+        kind: what is searched; where a run has pictures and texts, the other kind than the query's by default.
+        query_kind: what the query is, where an item of the run is both.
 
     Returns:
-        The matches. They are also drawn, beside the query, into search-NAME.png in the run's folder.
+        The matches. Pictures are also drawn, beside the query, into search-NAME.png in the run's folder.
 
     Raises:
-        DataError: the file is missing, or cannot be read as a picture.
-        SettingError: top is less than 1.
+        DataError: the query is missing, or cannot be read.
+        SettingError: top is less than 1, or the run has no encoder of such a query.
         RunError: the data is not what the run was trained on, or the folder cannot be written to.
     """
-    from info_nce.evaluation.search_picture import draw_matches  # noqa: PLC0415 (evaluation alone needs no plots)
-
-    if top < 1:
-        raise SettingError("--top is out of range.", got=f"--top {top}", expected="1 or more", advice="--top 10")
-    splits, path = run.splits(), Path(image_path).expanduser()
-    query = _own_picture(splits, str(image_path))
-    if query is None:
-        query = read_picture(path, channels=splits.train.images.shape[1], size=splits.train.images.shape[-1])
-    parts = [part for part in (splits.train, splits.validation, splits.test) if len(part)]
-    encode = run.embedders()["image"]
-    similarity, index = nearest(encode(query), torch.cat([encode(part.images) for part in parts]), top)
-    images = torch.cat([part.images for part in parts])[index[0]]
-    same = (images == query).flatten(1).all(1)
-    # Rounding can put a near-copy before the picture itself, whose similarity is 1 too.
-    order = same.logical_not().to(torch.uint8).argsort(stable=True)
-    found = tuple(
-        _match(rank, float(similarity[0, i]), int(index[0, i]), same=bool(same[i]), splits=splits)
-        for rank, i in enumerate(order.tolist(), start=1)
-    )
-    name = re.sub(r"[^\w.-]+", "-", path.stem)[:60]
-    picture = draw_matches(run.path / f"search-{name}.png", path.name, query[0], images[order], found)
-    return Matches(path, found, sum(len(part) for part in parts), picture)
-
-
-def _own_picture(splits: Splits[ImageSet], name: str) -> UInt8[Tensor, "1 c h w"] | None:
-    """The picture that "test:7" and the like stand for; None for the name of a file."""
-    matched = re.fullmatch(r"(train|validation|test):(\d+)", name)
-    if matched is None or Path(name).exists():
-        return None
-    part, number = (
-        {"train": splits.train, "validation": splits.validation, "test": splits.test}[matched[1]],
-        int(matched[2]),
-    )
-    if number >= len(part):
-        raise DataError(
-            f"there is no picture {name}.",
-            got=f"number {number} of {len(part)} in the {matched[1]} part",
-            expected=f"{matched[1]}:0 to {matched[1]}:{len(part) - 1}" if len(part) else "a part with pictures in it",
-            advice="or give the path of a picture file",
+    _check_top(top)
+    embedders = run.embedders()
+    if kind and kind not in embedders:
+        raise SettingError(
+            "this run has no such items.", got=f"--kind {kind}", expected=", ".join(embedders), advice="leave it out"
         )
-    return part.images[number : number + 1]
+    asked = query_of(run, str(query), embedders, kind=query_kind, avoid=kind)
+    kind = kind or next((other for other in embedders if other != asked.kind), asked.kind)
+    parts = {name: part for name, part in run.splits().parts().items() if len(part)}
+    keys = torch.cat([embedders[kind](part.items(kind)) for part in parts.values()])
+    similarity, rows = nearest(_vector(asked, embedders), keys, top)
+    everything = [(name, i) for name, part in parts.items() for i in range(len(part))]
+    items, ids = {n: part.items(kind) for n, part in parts.items()}, {n: part.ids() for n, part in parts.items()}
+    shown = {name: shown_of(part, embedders) for name, part in parts.items()}
+    found = []
+    for value, row in zip(similarity[0].tolist(), rows[0].tolist(), strict=True):
+        part, i = everything[row]
+        same = kind == asked.kind and _equal(items[part][i], asked.content[0])
+        found.append((Match(0, value, shown[part][i], part, ids[part][i], same), items[part][i]))
+    # Rounding can put a near-copy before the item itself, whose similarity is 1 too.
+    found.sort(key=lambda pair: not pair[0].same)
+    matches = _ranked([match for match, _ in found])
+    picture = _drawn(run, asked, [item for _, item in found], matches) if kind == "image" else None
+    return Matches(asked.name, kind, matches, len(keys), picture)
 
 
-def read_picture(path: Path, *, channels: int, size: int) -> UInt8[Tensor, "1 c h w"]:
-    """Read one picture the way a run's own pictures were read.
+def search_index(
+    path: str | Path,
+    query: str | Path,
+    top: int = 10,
+    *,
+    run: str | Path = "",
+    query_kind: str = "",
+    approximate: bool = False,
+) -> Matches:
+    """Which items of an index are most like this one, to the encoder that made it?
 
     Args:
-        path: the file.
-        channels: 1 for grey, 3 for colour.
-        size: side in pixels.
+        path: of the index, as `info-nce embed` writes it.
+        query: as for `search`.
+        top: how many to find.
+        run: the folder of the run that made the index, if it has moved.
+        query_kind: what the query is, where an item of the run is more than one thing.
+        approximate: look at a part of the index only, through faiss.
 
     Raises:
-        DataError: it is missing, or cannot be read as a picture.
+        DataError: the index or the query cannot be used.
+        SettingError: top is less than 1, or the run has no encoder of such a query.
+        RunError: the run is not there any more, or its weights are not those that made the index.
     """
-    from info_nce.data.folder import decode_all  # noqa: PLC0415 (needs Pillow)
-
-    if not path.is_file():
+    _check_top(top)
+    index = load_index(path)
+    maker = _maker(index.origin, Path(path), run)
+    embedders = maker.embedders()
+    # A query of the index's own kind where it can be one: pictures like a picture, texts like a text.
+    kinds = {kind: embedders[kind] for kind in sorted(embedders, key=lambda kind: kind != index.origin.kind)}
+    asked = query_of(maker, str(query), kinds, kind=query_kind)
+    vector = _vector(asked, embedders)
+    if vector.shape[1] != index.vectors.shape[1]:
         raise DataError(
-            f"there is no picture {path}.",
-            got="a folder" if path.is_dir() else "no such file",
-            expected="a png, jpg, webp, bmp or gif file",
-            advice="check the path; relative paths start at the current folder",
+            f"{path} holds vectors of another width.",
+            got=f"{index.vectors.shape[1]} numbers each",
+            expected=f"{vector.shape[1]}, as the run in {maker.path} makes them",
+            advice=f"make it anew: info-nce embed {maker.path} --out {path}",
         )
-    pixels, bad = decode_all([path], size)
-    if bad:
-        raise DataError(
-            f"{path} cannot be read as a picture.",
-            got=bad[path],
-            expected="a whole png, jpg, webp, bmp or gif file",
-            advice="open it in a picture viewer, and save it as png",
+    find = approximate_nearest(Path(path).expanduser(), index, vector, top) if approximate else None
+    similarity, rows = nearest(vector, index.vectors, top) if find is None else find
+    found = [
+        Match(0, value, index.shown[row], "", index.ids[row], same=False)
+        for value, row in zip(similarity[0].tolist(), rows[0].tolist(), strict=True)
+        if row >= 0
+    ]
+    return Matches(asked.name, index.origin.kind, _ranked(found), len(index))
+
+
+def _vector(query: Query, embedders: Mapping[str, Callable[[Any], Tensor]]) -> Float[Tensor, "1 d"]:
+    # A video that is longer than the encoder's comes in pieces, and is looked for by their middle.
+    return functional.normalize(embedders[query.kind](query.content), dim=1).mean(0, keepdim=True)
+
+
+def _ranked(found: Sequence[Match]) -> tuple[Match, ...]:
+    return tuple(Match(rank, m.similarity, m.label, m.part, m.place, m.same) for rank, m in enumerate(found, start=1))
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if isinstance(one, Tensor):
+        return one.shape == other.shape and bool((one == other).all())
+    return bool(one == other)
+
+
+def _drawn(run: Run[Any], query: Query, images: Sequence[Tensor], found: Sequence[Match]) -> Path:
+    from info_nce.evaluation.search_picture import draw_matches  # noqa: PLC0415 (a search alone needs no plots)
+
+    name = Path(query.name).stem if query.kind == "image" else query.name
+    target = run.path / f"search-{_NOT_IN_NAMES.sub('-', name)[:60]}.png"
+    seen = query.content[0] if query.kind == "image" else None
+    return draw_matches(target, Path(query.name).name if seen is not None else query.name, seen, images, found)
+
+
+def _maker(origin: Origin, path: Path, elsewhere: str | Path) -> Run[Any]:
+    folder = Path(elsewhere or origin.run).expanduser()
+    if not folder.is_dir():
+        raise RunError(
+            f"the run that made {path} is not there.",
+            got=f"no folder {folder}",
+            expected="its encoder, for what you look for",
+            advice="--run FOLDER, if it has moved",
         )
-    if channels == 1:
-        grey = np.tensordot(np.array(_LUMA, dtype=np.uint32), pixels.astype(np.uint32), axes=(0, 1))
-        pixels = ((grey + 0x8000) >> 16).astype(np.uint8)[:, None]
-    return torch.from_numpy(pixels)
+    run = load_run(folder)
+    if run.fingerprint() != origin.weights and (folder / "best.safetensors").exists():
+        run = load_run(folder, "best")
+    if run.fingerprint() != origin.weights:
+        raise RunError(
+            f"{path} was made by other weights than those in {folder}.",
+            got=f"weights {run.fingerprint()[:12]}",
+            expected=f"weights {origin.weights[:12]}; vectors of others mean something else",
+            advice=f"make it anew: info-nce embed {folder} --out {path}; or the run that made it: --run FOLDER",
+        )
+    return run
 
 
-def _match(rank: int, similarity: float, index: int, *, same: bool, splits: Splits[ImageSet]) -> Match:
-    part, row = _locate(index, splits)
-    label = part.class_names[int(part.labels[row])] if part.labels is not None else ""
-    place = part.paths[row] if part.paths is not None else f"number {row}"
-    return Match(rank, similarity, label, part.name.rsplit("/", 1)[-1], place, same)
-
-
-def _locate(index: int, splits: Splits[ImageSet]) -> tuple[ImageSet, int]:
-    for part in (splits.train, splits.validation):
-        if index < len(part):
-            return part, index
-        index -= len(part)
-    return splits.test, index
+def _check_top(top: int) -> None:
+    if top < 1:
+        raise SettingError("--top is out of range.", got=f"--top {top}", expected="1 or more", advice="--top 10")

@@ -1,45 +1,44 @@
 """The result of a search as a picture: the query, and beside it what was found."""
 
 import io
+import textwrap
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import UInt8
 from torch import Tensor
 
 from info_nce.errors import needs_extra
+from info_nce.evaluation.matches import Match
 from info_nce.recipes.files import write_safely
 
 with needs_extra("plots"):
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-if TYPE_CHECKING:
-    from info_nce.evaluation.search import Match
-
 INK, MUTED, QUERY = "#1b1f24", "#4a525c", "#0072b2"
 _PER_ROW = 10
 # A longer list is for the table; a picture of it would take minutes and help nobody.
 MOST_DRAWN = 50
 _LONGEST = 14
+_LINES = 8
 
 
 def draw_matches(
     target: Path,
     name: str,
-    query: UInt8[Tensor, "c h w"],
-    images: UInt8[Tensor, "k c h w"],
-    found: Sequence["Match"],
+    query: UInt8[Tensor, "c h w"] | None,
+    images: Sequence[UInt8[Tensor, "c h w"]],
+    found: Sequence[Match],
 ) -> Path:
     """Draw the query and its first 50 matches, ten in a row, each with label and similarity, and write it as PNG.
 
     Args:
         target: the file to write.
         name: of the query.
-        query: its pixels.
+        query: its pixels; None if it is a text, which is its name.
         images: of the matches, most similar first.
         found: what is known about them.
 
@@ -54,7 +53,14 @@ def draw_matches(
     rows = -(-len(found) // columns)
     figure = Figure(figsize=(1.15 * (columns + 1.3), 1.62 * rows), facecolor="white", layout="constrained")
     grid = figure.add_gridspec(rows, columns + 1, width_ratios=[1.3, *[1] * columns])
-    _tile(figure.add_subplot(grid[:, 0]), query, "you looked for", _shortened(name), frame=QUERY)
+    first = figure.add_subplot(grid[:, 0])
+    if query is None:
+        first.axis("off")
+        first.set_title("you looked for", fontsize=8.5, color=INK)
+        words = "\n".join(textwrap.wrap(name, 2 * _LONGEST)[:_LINES])
+        first.text(0.5, 0.5, words, ha="center", va="center", fontsize=8, color=QUERY, parse_math=False)
+    else:
+        _tile(first, query, "you looked for", _shortened(name), frame=QUERY)
     for i, match in enumerate(found):
         axes = figure.add_subplot(grid[i // columns, 1 + i % columns])
         below = f"{match.similarity:.3f}" + (" (same)" if match.same else "")

@@ -13,6 +13,9 @@ RECIPES = {
     "clip": ("CLIP", "Pictures and texts: a picture finds its caption among those of a batch, and the caption it"),
     "text": ("TextPairs", "Texts: a query finds its document among those of a batch and hard negatives"),
     "moco": ("MoCo", "Pictures, without labels: a slow encoder's keys wait in a queue as negatives"),
+    "videomoco": ("VideoMoCo", "Videos, without labels: two clips of a video attract, though frames are missing"),
+    "cpc": ("CPC", "Recordings, without labels: what was heard so far predicts what comes next"),
+    "wav2vec2": ("Wav2Vec2", "Recordings, without labels: what surrounds a hidden span tells what was there"),
 }
 """The recipes by name: the class in the module of that name, and what it trains on, in half a line."""
 

@@ -14,18 +14,21 @@ with needs_extra("images"):
     import kornia.augmentation as K  # noqa: N812 (as its own documentation has it)
 
 Augmentation = Callable[[Float[Tensor, "n c h w"]], Float[Tensor, "n c h w"]]
+Clips = Callable[[Float[Tensor, "n t c h w"]], Float[Tensor, "n t c h w"]]
 
 
 def augmentation(source: str, channels: int, size: int) -> Augmentation:
     """Choose what suits the pictures.
 
     Args:
-        source: "animals", or a folder.
+        source: "animals", "digits", or a folder.
         channels: 1 or 3.
         size: side in pixels.
     """
     if source == "animals":
         return silhouettes()
+    if source == "digits":
+        return digits_in_noise()
     return grey_pictures(size) if channels == 1 else colour_pictures(size)
 
 
@@ -38,7 +41,17 @@ def silhouettes() -> Augmentation:
     return nn.Sequential(affine, K.RandomHorizontalFlip(p=0.5), K.RandomPerspective(0.4, p=0.5))
 
 
-def colour_pictures(size: int, strength: float = 1.0) -> Augmentation:
+def digits_in_noise() -> Augmentation:
+    """Move, turn, scale and slant a digit, and add noise of its own to each view.
+
+    Without that noise, two views are known by the noise that the picture itself came with. Chosen on the validation
+    part, among three, one seed each.
+    """
+    affine = K.RandomAffine(degrees=15.0, translate=(0.2, 0.2), scale=(0.8, 1.2), shear=10.0, p=1.0)
+    return nn.Sequential(affine, K.RandomGaussianNoise(0.0, 0.2, p=1.0))
+
+
+def colour_pictures(size: int, strength: float = 1.0) -> nn.Sequential:
     """SimCLR's own: crop, mirror, change colours, drop colours, blur.
 
     Args:
@@ -55,7 +68,7 @@ def colour_pictures(size: int, strength: float = 1.0) -> Augmentation:
     return nn.Sequential(_crop(size), K.RandomHorizontalFlip(p=0.5), jitter, K.RandomGrayscale(p=0.2), _blur(size))
 
 
-def grey_pictures(size: int) -> Augmentation:
+def grey_pictures(size: int) -> nn.Sequential:
     """SimCLR's own without what needs colours: crop, mirror, blur.
 
     Args:
@@ -87,3 +100,25 @@ def _blur(size: int) -> nn.Module:
     kernel = max(3, size // 10 // 2 * 2 + 1)  # a tenth of the side, and odd
     blur: nn.Module = K.RandomGaussianBlur((kernel, kernel), (0.1, 2.0), p=0.5)
     return blur
+
+
+def clip_augmentation(source: str, channels: int, size: int) -> Clips:
+    """Choose what suits the clips; every frame of a clip is changed in the same way.
+
+    Args:
+        source: "moving-digits", or a folder.
+        channels: 1 or 3.
+        size: side in pixels.
+    """
+    if source == "moving-digits":
+        return moving_digits()
+    of_frames = grey_pictures(size) if channels == 1 else colour_pictures(size)
+    alike: Clips = K.VideoSequential(*of_frames.children(), data_format="BTCHW", same_on_frame=True)
+    return alike
+
+
+def moving_digits() -> Clips:
+    """Turn, scale and slant a little: by less than would make one direction or speed of motion another one."""
+    affine = K.RandomAffine(degrees=10.0, scale=(0.9, 1.1), shear=10.0, p=1.0)
+    # Frames as channels of one picture, which all move alike.
+    return lambda clips: affine(clips.flatten(1, 2)).view_as(clips)

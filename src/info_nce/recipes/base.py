@@ -23,6 +23,25 @@ Embedder = Callable[[Any], Float[Tensor, "n d"]]
 """Items of one kind, as `Part.items` gives them, to embeddings, a batch at a time and without gradient."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """What a program of its own is made of: the part of a model that turns items into embeddings, tensors only.
+
+    Args:
+        module: tensors, one row for each item, to embeddings.
+        prepare: items, as `Part.items` gives them, to its arguments; stays in Python.
+        arguments: what they are called.
+        takes: what they are, in words.
+        varying: which dimensions of each argument may have another length; rows always may.
+    """
+
+    module: nn.Module
+    prepare: Callable[[Any], tuple[Tensor, ...]]
+    arguments: tuple[str, ...]
+    takes: str
+    varying: tuple[tuple[int, ...], ...] = ((0,),)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recipe(ABC, Generic[P]):
     """Settings that every recipe has; one of its own adds fields, or other defaults.
@@ -116,6 +135,10 @@ class Recipe(ABC, Generic[P]):
     @abstractmethod
     def embedders(self, model: nn.Module) -> Mapping[str, Embedder]:
         """How items of each kind ("image", "text", "sound", "video") become embeddings of a model in eval mode."""
+
+    def networks(self, model: nn.Module) -> Mapping[str, Network]:  # noqa: ARG002 (there are recipes without)
+        """For each kind, what `info-nce export` makes a program of; its outputs are the embedders' embeddings."""
+        return {}
 
     @abstractmethod
     def evaluate(self, run: "Run[P]") -> "Scorecard":

@@ -7,10 +7,10 @@ How good the result is, `info_nce.evaluation.captions` measures.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from info_nce import SigLIP, SymmetricInfoNCE
@@ -18,17 +18,18 @@ from info_nce.data.captioned import BETWEEN, CaptionedSet
 from info_nce.data.splits import Splits
 from info_nce.engines import Gathered, Tiled
 from info_nce.recipes.augment import described
-from info_nce.recipes.base import Embedder, Inputs, Recipe
+from info_nce.recipes.base import Embedder, Inputs, Network, Recipe
 from info_nce.recipes.ngrams import HashedNgrams
-from info_nce.recipes.pictures import as_numbers, channels_and_size, encode
+from info_nce.recipes.pictures import as_numbers, channels_and_size, encode, picture_network
 from info_nce.recipes.small_tower import SmallTower
-from info_nce.recipes.towers import TextTower, image_tower, text_tower
+from info_nce.recipes.towers import TextEncoder, TextTower, image_tower, text_tower
 
 if TYPE_CHECKING:
     from info_nce.evaluation.scorecard import Scorecard
     from info_nce.recipes.runs import Run
 
 BUCKETS = 1 << 14
+NEARLY_NOTHING = 0.02
 TEXTS_AT_ONCE = 256
 
 
@@ -50,6 +51,7 @@ class CLIP(Recipe[CaptionedSet]):
         features: of the common space.
         width: channels of the small image tower's first layer; the work grows with its square.
         keep: the probability with which each part of a caption is kept at a step; at least one part always is.
+        dropout: the share of the parts of words that the small text tower does not see at a step.
         image_tower: another encoder of pictures: module:factory, transformers:FOLDER_OR_NAME or timm:NAME.
         text_tower: another encoder of texts: module:factory or transformers:FOLDER_OR_NAME.
         freeze_image_tower: leave the weights of that encoder alone, and learn a projection only (arXiv:2111.07991).
@@ -64,10 +66,11 @@ class CLIP(Recipe[CaptionedSet]):
         "features": (1, 10**5),
         "width": (1, 1024),
         "keep": (0, 1),
+        "dropout": (0, 0.99),
     }
 
     data: str = "emoji"
-    steps: int = 1000
+    steps: int = 800
     weight_decay: float = 0.05
     image_size: int = 36
     loss: Literal["clip", "siglip"] = "clip"
@@ -75,6 +78,7 @@ class CLIP(Recipe[CaptionedSet]):
     features: int = 256
     width: int = 32
     keep: float = 0.6
+    dropout: float = 0.3
     image_tower: str = ""
     text_tower: str = ""
     freeze_image_tower: bool = False
@@ -104,7 +108,11 @@ class CLIP(Recipe[CaptionedSet]):
         """The encoder of texts."""
         if self.text_tower:
             return text_tower(self.text_tower, self.freeze_text_tower)
-        return HashedNgrams(self.features, buckets=BUCKETS)
+        tower = HashedNgrams(self.features, buckets=BUCKETS, dropout=self.dropout)
+        # Small, so that a word which training never saw says nothing, and is no noise as loud as what is learned: with
+        # one seed, R@10 of .23 and .21 in place of .18 and .19 on a grouped part of the training data.
+        nn.init.normal_(tower.vectors.weight, std=NEARLY_NOTHING)
+        return tower
 
     def criterion(self, about: Mapping[str, Any]) -> nn.Module:  # noqa: ARG002 (others need it)
         """CLIP's, or SigLIP's, over the pairs of all processes."""
@@ -138,10 +146,18 @@ class CLIP(Recipe[CaptionedSet]):
 
     def embedders(self, model: nn.Module) -> Mapping[str, Embedder]:
         """Pictures and texts become points of the common space."""
+        towers = cast("TwoTowers", model)
+        pictures = nn.Sequential(towers.image, towers.image_head)
         return {
-            "image": lambda images: encode(nn.Sequential(model.image, model.image_head), images),
-            "text": lambda texts: encode_texts(model, texts),
+            "image": lambda images: encode(pictures, images),
+            "text": lambda texts: encode_texts(towers, texts),
         }
+
+    def networks(self, model: nn.Module) -> Mapping[str, Network]:
+        """Each tower with its projection."""
+        pictures = nn.Sequential(model.image, model.image_head)  # type: ignore[arg-type]  # TwoTowers has modules there
+        texts = TextEncoder(model.text, model.text_head)  # type: ignore[arg-type]  # as above
+        return {"image": picture_network(pictures), "text": texts.network()}
 
     def evaluate(self, run: "Run[CaptionedSet]") -> "Scorecard":
         """Retrieval in both directions and classes by their names, beside a closed form and the untrained towers."""
@@ -207,13 +223,13 @@ def some_of(caption: Sequence[str], keep: float) -> str:
     return BETWEEN.join(part for part, kept in zip(caption, drawn.tolist(), strict=True) if kept)
 
 
-def encode_texts(model: nn.Module, texts: Sequence[str]) -> Float[Tensor, "n d"]:
+def encode_texts(model: TwoTowers, texts: Sequence[str]) -> Float[Tensor, "n d"]:
     """Send texts through their tower, a batch at a time."""
     device = next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
     found = []
     with torch.inference_mode():
         for start in range(0, max(1, len(texts)), TEXTS_AT_ONCE):
             batch = list(texts[start : start + TEXTS_AT_ONCE]) or [""]
-            prepared = (tensor.to(device) for tensor in model.text.prepare(batch))  # type: ignore[operator, union-attr]  # torch types no methods
-            found.append(model.text_head(model.text(*prepared)).cpu())  # type: ignore[operator]  # as above
+            prepared = (tensor.to(device) for tensor in model.text.prepare(batch))
+            found.append(model.text_head(model.text(*prepared)).cpu())
     return torch.cat(found)[: len(texts)]

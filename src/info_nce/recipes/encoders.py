@@ -56,12 +56,17 @@ def contrastive_model(channels: int, image_size: int, *, width: int = 32, projec
 
 def conv_encoder(channels: int, image_size: int, width: int) -> nn.Sequential:
     """Four convolutions, the first of them with a stride: the full-size layer is where a CPU would lose its time."""
-    stages = [_block(channels, width, stride=2)]
+    stages = [block(channels, width, stride=2)]
     while image_size >= 56:  # a larger picture is first brought to the size that the rest is made for
-        stages.append(_block(width, width, stride=2))
+        stages.append(block(width, width, stride=2))
         image_size //= 2
-    stages += [_block(width, 2 * width), nn.MaxPool2d(2), _block(2 * width, 4 * width), nn.MaxPool2d(2)]
-    encoder = nn.Sequential(*stages, _block(4 * width, 8 * width), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    stages += [block(width, 2 * width), nn.MaxPool2d(2), block(2 * width, 4 * width), nn.MaxPool2d(2)]
+    encoder = nn.Sequential(*stages, block(4 * width, 8 * width), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    return initialised(encoder)
+
+
+def initialised(encoder: nn.Sequential) -> nn.Sequential:
+    """Draw the weights of convolutions that a ReLU follows, and lay them out for speed."""
     for layer in encoder.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
@@ -69,7 +74,8 @@ def conv_encoder(channels: int, image_size: int, width: int) -> nn.Sequential:
     return encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]  # torch's types know no memory format here
 
 
-def _block(inputs: int, outputs: int, *, stride: int = 1) -> nn.Module:
+def block(inputs: int, outputs: int, *, stride: int = 1) -> nn.Module:
+    """A convolution with batch norm, on a square of three pixels."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
     )

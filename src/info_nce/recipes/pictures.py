@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from info_nce.data import ImageSet, Splits, load_pictures
 from info_nce.recipes.augment import augmentation
-from info_nce.recipes.base import Embedder, Inputs, Recipe
+from info_nce.recipes.base import Embedder, Inputs, Network, Recipe
 
 if TYPE_CHECKING:
     from info_nce.evaluation.scorecard import Scorecard
@@ -48,7 +48,7 @@ class PictureRecipe(Recipe[ImageSet]):
 
     def inputs(self, part: ImageSet, device: torch.device) -> Inputs:
         """Two views of each picture."""
-        augment = augmentation(part.name.split("/")[0], *part.images.shape[1:3])
+        augment = augmentation(self.data, *part.images.shape[1:3])
 
         def views(chosen: Int64[Tensor, " k"]) -> tuple[Tensor, Tensor]:
             pictures = as_numbers(part.images[chosen], device)
@@ -61,6 +61,11 @@ class PictureRecipe(Recipe[ImageSet]):
         encoder: nn.Module = model.encoder  # type: ignore[assignment]  # every model of such a recipe has one
         return {"image": lambda images: encode(encoder, images)}
 
+    def networks(self, model: nn.Module) -> Mapping[str, Network]:
+        """The encoder."""
+        encoder: nn.Module = model.encoder  # type: ignore[assignment]  # as above
+        return {"image": picture_network(encoder)}
+
     def evaluate(self, run: "Run[ImageSet]") -> "Scorecard":
         """Linear classifiers and nearest neighbours on h, beside raw pixels and the untrained encoder."""
         from info_nce.evaluation.pictures import evaluate_pictures  # noqa: PLC0415 (scikit-learn takes seconds)
@@ -68,6 +73,17 @@ class PictureRecipe(Recipe[ImageSet]):
 
         evaluation = evaluate_pictures(run)
         return evaluation.scorecard(verdict(evaluation))
+
+
+def picture_network(module: nn.Module) -> Network:
+    """A module that takes pictures, as a program of its own."""
+
+    def prepare(images: UInt8[Tensor, "n c h w"]) -> tuple[Tensor]:
+        return (as_numbers(images, torch.device("cpu")),)
+
+    return Network(
+        module=module, prepare=prepare, arguments=("images",), takes="float32 pictures (n c h w), from 0 to 1"
+    )
 
 
 def as_numbers(images: UInt8[Tensor, "n c h w"], device: torch.device) -> Float[Tensor, "n c h w"]:

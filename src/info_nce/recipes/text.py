@@ -17,10 +17,10 @@ from info_nce.data.pairs import TextPairSet, load_pairs
 from info_nce.data.splits import Splits
 from info_nce.engines import Gathered, Tiled
 from info_nce.errors import SettingError
-from info_nce.recipes.base import Embedder, Inputs, Recipe
+from info_nce.recipes.base import Embedder, Inputs, Network, Recipe
 from info_nce.recipes.hard_negatives import KEPT, Mining, PairInputs
 from info_nce.recipes.ngrams import HashedNgrams
-from info_nce.recipes.towers import TextTower, text_tower
+from info_nce.recipes.towers import TextEncoder, TextTower, text_tower
 from info_nce.samplers import BatchSampler, Shuffled, WithoutDuplicates
 
 if TYPE_CHECKING:
@@ -168,6 +168,10 @@ class TextPairs(Recipe[TextPairSet]):
     def embedders(self, model: nn.Module) -> Mapping[str, Embedder]:
         """Texts become what is compared."""
         return {"text": lambda texts: encode_texts(model, texts)}
+
+    def networks(self, model: nn.Module) -> Mapping[str, Network]:
+        """The tower with its projection."""
+        return {"text": TextEncoder(model.tower, model.head).network()}  # type: ignore[arg-type]  # a PairEncoder has modules there
 
     def evaluate(self, run: "Run[TextPairSet]") -> "Scorecard":
         """Retrieval on held-out pairs beside TF-IDF and the untrained tower; similarity as people see it."""

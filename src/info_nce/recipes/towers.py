@@ -10,7 +10,7 @@ Nothing is fetched, and no code runs but that of installed packages and of the m
 import importlib
 import inspect
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import NoReturn
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from typing_extensions import Self
 
 from info_nce.errors import SettingError
+from info_nce.recipes.base import Network
 
 KINDS = "module:factory, transformers:FOLDER_OR_NAME or timm:NAME"
 # Two, because a module that loses the dimension of the rows cannot be told from a right one by a single row.
@@ -74,6 +75,37 @@ class TextTower(Tower):
             got=f"{_shapes(rows)} for {len(texts)} texts",
             expected="a tensor, or a tuple of tensors, of as many rows as texts",
             advice="pad every text to the same width, and stack them",
+        )
+
+
+class TextEncoder(nn.Module):
+    """A tower of texts and what comes after it, as one module.
+
+    Args:
+        tower: takes what its `prepare` makes of texts.
+        head: takes the tower's output.
+    """
+
+    def __init__(self, tower: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.tower, self.head = tower, head
+
+    def forward(self, *prepared: Tensor) -> Float[Tensor, "n d"]:
+        """Encode."""
+        output: Tensor = self.head(self.tower(*prepared))
+        return output
+
+    def network(self) -> Network:
+        """The same as a program of its own, from what Python makes of texts."""
+        prepare: Callable[[Sequence[str]], tuple[Tensor, ...]] = self.tower.prepare  # type: ignore[assignment]  # torch types no methods
+        count = len(prepare(["a"]))
+        taken = ("ids", "mask")[:count] if count <= 2 else tuple(f"input{i}" for i in range(count))
+        return Network(
+            module=self,
+            prepare=prepare,
+            arguments=taken,
+            takes=f"what {type(self.tower).__name__}.prepare makes of texts (it stays in Python): {', '.join(taken)}",
+            varying=((0, 1),) * len(taken),
         )
 
 

@@ -32,6 +32,10 @@ def loss_curve(metrics: Sequence[Mapping[str, float]]) -> Figure:
     steps, loss, guessing = (_column(metrics, name) for name in ("step", "loss", "log_candidates"))
     axes.plot(steps, guessing, color=MUTED, linestyle=(0, (5, 3)), linewidth=1.3)
     axes.plot(steps, loss, color=OF_FEATURES[TRAINED], linewidth=2)
+    held_out = [(line["step"], line["validation_loss"]) for line in metrics if "validation_loss" in line]
+    if held_out:
+        axes.plot(*zip(*held_out, strict=True), "o", color=OF_FEATURES[RAW], markersize=4, label="on held-out items")
+        axes.legend(loc="lower left", frameon=False, labelcolor=MUTED, fontsize=_SIZE)
     candidates = round(math.exp(guessing[-1]))
     label, over = f"guessing: log {candidates:,} = {guessing[-1]:.2f}", loss[-1] > guessing[-1]
     style: dict[str, Any] = {"textcoords": "offset points", "ha": "right", "color": MUTED}
@@ -99,9 +103,12 @@ def shares(card: Scorecard) -> Figure:
     """How much does each system reach by each measure that is a share? Points with two standard errors."""
     found = [score for score in card.scores if score.unit == "share" and math.isfinite(score.value)]
     systems, measures = (list(dict.fromkeys(getattr(score, name) for score in found)) for name in ("system", "measure"))
+    others = [system for system in systems if system not in OF_FEATURES]
     looks = {
-        system: (MARKERS.get(system, class_marker(len(OF_CLASSES) * (1 + i))), OF_FEATURES.get(system, class_colour(i)))
-        for i, system in enumerate(systems)
+        system: (MARKERS[system], OF_FEATURES[system])
+        if system in OF_FEATURES
+        else ("s^vP"[others.index(system) % 4], class_colour(1 + others.index(system)))
+        for system in systems
     }
     figure, axes = _canvas(0.8 + 0.25 * -(-len(systems) // 2) + len(measures) * (0.2 + 0.11 * len(systems)))
     for score in found:

@@ -8,11 +8,11 @@ Source:
 """
 
 from info_nce.evaluation.results import RAW
-from info_nce.evaluation.scorecard import TRAINED, UNTRAINED
+from info_nce.evaluation.scorecard import CHANCE, TRAINED, UNTRAINED
 
 INK, MUTED, LINE, PAPER = "#1b1f24", "#4a525c", "#d8d6cf", "#fbfaf7"
-OF_FEATURES = {TRAINED: "#0072b2", UNTRAINED: "#6e6e73", RAW: "#d55e00"}
-MARKERS = {TRAINED: "o", UNTRAINED: "D", RAW: "s"}
+OF_FEATURES = {TRAINED: "#0072b2", UNTRAINED: "#6e6e73", RAW: "#d55e00", CHANCE: MUTED}
+MARKERS = {TRAINED: "o", UNTRAINED: "D", RAW: "s", CHANCE: "x"}
 
 VARIABLES = {
     INK: "--ink",

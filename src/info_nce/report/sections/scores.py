@@ -25,13 +25,12 @@ def scores(found: Material) -> Html:
     drawn = []
     if any(score.unit == "share" for score in card.scores):
         words = "; ".join(f"{score.system}, {score.measure}: {number(score)}" for score in card.scores)
-        title = f"{len(card.measures())} measures of {len(systems)} systems"
+        title = f"{len(systems)} systems by {len(card.measures())} measures"
         picture = inline_svg(shares(card), "shares", f"Marks with intervals, one row per measure. {words}.")
         note = "Each mark is a share of test items, each line two standard errors to both sides."
         drawn = [figure(picture, title, note, id_="shares")]
-    chosen = [
-        element("li", f"{score.system}, {score.measure}: {score.setting}") for score in card.scores if score.setting
-    ]
+    settings = dict.fromkeys(f"{score.system}: {score.setting}" for score in card.scores if score.setting)
+    chosen = [element("li", setting) for setting in settings]
     return section(
         "Is it better than doing nothing?",
         element("p", _INTRO),

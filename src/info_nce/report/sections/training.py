@@ -31,7 +31,7 @@ def training(found: Material) -> Html:
     )
     text = (
         f"{int(last['step']):,} steps in {_duration(last['seconds'])}. At each, every query had to pick its own key "
-        f"out of {round(math.exp(last['log_candidates'])):,} candidates. No label was looked at."
+        f"out of {round(math.exp(last['log_candidates'])):,} candidates."
     )
     rate = _rate(metrics)
     return section(

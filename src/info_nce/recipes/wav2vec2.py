@@ -1,0 +1,212 @@
+"""wav2vec 2.0: spans of the latents are hidden, and what surrounds them tells their quantized latents from distractors.
+
+The codebook is in `quantizers`; the data, the front end and how the result is judged are in `audio`, which other
+recipes on sound share.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+
+from info_nce import Wav2Vec2Contrastive
+from info_nce.data.audio import SoundSet
+from info_nce.engines import Gathered
+from info_nce.errors import SettingError
+from info_nce.recipes.audio import BANDS, Convolutions, LogMel, SoundRecipe, latents_in
+from info_nce.recipes.base import Inputs
+from info_nce.recipes.processes import Processes
+from info_nce.recipes.quantizers import Gumbel, KMeans, disuse
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wav2Vec2(SoundRecipe):
+    """Train an encoder of sound without labels: what surrounds a hidden span tells which latents were there.
+
+    Baevski et al. 2020, arXiv:2006.11477. Differs from the paper: log-mel frames in place of the waveform, a
+    bidirectional GRU in place of the transformer, shorter spans and a smaller codebook, for minutes on a CPU.
+
+    Args:
+        batch_size: recordings per step, of all processes together.
+        temperature: smaller compares harder; 0.1 in the paper.
+        distractors: drawn for each hidden latent from the other hidden ones of its recording; 100 in the paper.
+        mask_share: the share of latents at which a hidden span begins; 0.065 in the paper.
+        mask_span: latents of a span, of 20 ms each; spans may overlap. 10 in the paper.
+        quantizer: how a latent's entry of the codebook is found: by noisy logits, or as the nearest.
+        groups: codebooks, one entry of each is taken.
+        entries: of each codebook; 320 in the paper.
+        targets: features in which context and quantized latents are compared.
+        diversity: the weight of the share of the codebook that lies idle (eq. 4); 0.1 in the paper.
+    """
+
+    name = "wav2vec2"
+    paper = "arXiv:2006.11477"
+    ranges: ClassVar[dict[str, tuple[float, float]]] = SoundRecipe.ranges | {
+        "temperature": (1e-3, 100),
+        "distractors": (1, 10_000),
+        "mask_share": (0.001, 1),
+        "mask_span": (2, 1000),
+        "groups": (1, 64),
+        "entries": (2, 100_000),
+        "targets": (1, 4096),
+        "diversity": (0, 100),
+    }
+
+    steps: int = 800
+    temperature: float = 0.1
+    distractors: int = 100
+    mask_share: float = 0.1
+    mask_span: int = 5
+    quantizer: Literal["gumbel", "k-means"] = "gumbel"
+    groups: int = 2
+    entries: int = 64
+    targets: int = 128
+    diversity: float = 0.1
+
+    @property
+    def latents(self) -> int:
+        """How many a piece has."""
+        return latents_in(self.crop, Hider.stride)
+
+    def check(self) -> None:
+        """Refuse spans that no crop holds, and codebooks that do not share out the target, too."""
+        super().check()
+        if self.mask_span >= self.latents:
+            raise SettingError(
+                "--mask-span hides all that there is.",
+                got=f"spans of {self.mask_span} in a crop of {self.latents} latents",
+                expected="something left to tell it from",
+                advice="a smaller --mask-span, or a larger --crop-seconds",
+            )
+        if self.targets % self.groups:
+            raise SettingError(
+                "--targets are joined of as many equal parts as there are --groups.",
+                got=f"--targets {self.targets} --groups {self.groups}",
+                expected="a multiple",
+                advice="leave them out: 128 and 2",
+            )
+
+    def model(self, about: Mapping[str, Any]) -> nn.Module:  # noqa: ARG002 (recordings are all brought to one rate)
+        """Convolutions, a bidirectional GRU on them, and the codebook."""
+        sizes = self.features, self.targets, self.groups, self.entries
+        quantizer = Gumbel(*sizes, updates=self.steps) if self.quantizer == "gumbel" else KMeans(*sizes)
+        return Hider(self.features, self.context, self.targets, quantizer)
+
+    def criterion(self, about: Mapping[str, Any]) -> nn.Module:  # noqa: ARG002 (see above)
+        """The contrast, and what keeps the codebook in use."""
+        contrast = Wav2Vec2Contrastive(self.temperature, distractors=self.distractors, engine=Gathered())
+        return Diverse(contrast, self.diversity)
+
+    def inputs(self, part: SoundSet, device: torch.device) -> Inputs:
+        """A piece of each recording, and which of its latents are hidden."""
+
+        def pieces(chosen: Int64[Tensor, " k"]) -> tuple[Tensor, Tensor]:
+            mask = spans(len(chosen), self.latents, self.mask_share, self.mask_span)
+            return part.crops(chosen, self.crop).to(device), mask.to(device)
+
+        return pieces
+
+    def candidates(self, batch_size: int) -> int:  # noqa: ARG002 (distractors are drawn in each recording)
+        """Its own target, and the distractors."""
+        return 1 + self.distractors
+
+    def positives(
+        self,
+        loss: nn.Module,  # noqa: ARG002 (others need it)
+        outputs: Sequence[Tensor],
+    ) -> tuple[Float[Tensor, "m d"], Float[Tensor, "m d"]]:
+        """Contexts of hidden latents, and their targets."""
+        context, targets, mask = outputs[:3]
+        return context[mask], targets[mask]
+
+
+def spans(rows: int, latents: int, share: float, length: int) -> Bool[Tensor, "n t"]:
+    """Which latents are hidden? Spans that begin at places drawn without repetition, and may overlap.
+
+    Args:
+        rows: recordings.
+        latents: of each.
+        share: of the latents at which a span begins; at least one does.
+        length: of a span.
+    """
+    places = latents - length + 1
+    count = min(places, max(1, round(share * latents)))
+    starts = torch.rand(rows, places).topk(count).indices  # n s
+    hidden = (starts[:, :, None] + torch.arange(length)).flatten(1)
+    return torch.zeros(rows, latents, dtype=torch.bool).scatter_(1, hidden, True)
+
+
+class Hider(nn.Module):
+    """Sound to latents; to what their surroundings say of the hidden ones; and to what they would be in a codebook.
+
+    Args:
+        features: of a latent.
+        context: features of the context, half of them from each direction.
+        targets: features in which the two are compared.
+        quantizer: with the codebook.
+    """
+
+    stride = 2
+
+    def __init__(self, features: int, context: int, targets: int, quantizer: Gumbel | KMeans) -> None:
+        super().__init__()
+        self.front = LogMel()
+        self.encoder = Convolutions(BANDS, features, self.stride)
+        self.hidden = nn.Parameter(torch.rand(features))
+        self.surroundings = nn.GRU(features, context // 2, batch_first=True, bidirectional=True)
+        self.guess = nn.Linear(2 * (context // 2), targets)
+        self.quantizer = quantizer
+        self.target = nn.Linear(targets, targets)
+
+    def forward(
+        self, waves: Float[Tensor, "n s"], mask: Bool[Tensor, "n t"]
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Guesses and targets (n t e), the mask, how much of the codebook is used (n G V), and a penalty (n)."""
+        latents = self.encoder(self.front(waves))
+        quantized, usage, penalty = self.quantizer(latents)
+        seen = torch.where(mask[..., None], self.hidden.to(latents.dtype), latents)
+        return self.guess(self.surroundings(seen)[0]), self.target(quantized), mask, usage, penalty
+
+    def context(self, waves: Float[Tensor, "n s"]) -> Float[Tensor, "n t c"]:
+        """What is known at each time when nothing is hidden: the features to use afterwards."""
+        context: Tensor = self.surroundings(self.encoder(self.front(waves)))[0]
+        return context
+
+    def after_step(self, *outputs: Tensor) -> None:  # noqa: ARG002 (others need them)
+        """Less noise from now on."""
+        self.quantizer.cool()
+
+
+class Diverse(nn.Module):
+    """The contrast, and the codebook's idle share and penalty with it.
+
+    On several processes, those two are the mean over processes of each one's, as the authors' code has them.
+
+    Args:
+        contrast: of guesses with targets.
+        diversity: the weight of the idle share.
+
+    Source:
+        Baevski et al. 2020, arXiv:2006.11477, eq. 2.
+    """
+
+    def __init__(self, contrast: Wav2Vec2Contrastive, diversity: float) -> None:
+        super().__init__()
+        self.contrast, self.diversity = contrast, diversity
+
+    @property
+    def temperature(self) -> float | Tensor:
+        """Of the contrast."""
+        return self.contrast.temperature
+
+    def forward(self, guesses: Tensor, targets: Tensor, mask: Tensor, usage: Tensor, penalty: Tensor) -> Tensor:
+        """In nats; while training a little more, for the contrast alone would be content with one entry for all."""
+        loss: Tensor = self.contrast(guesses, targets, mask)
+        if not self.training:
+            return loss
+        extra = self.diversity * disuse(usage) + penalty.mean()
+        everywhere = Processes().gathered(extra.detach().cpu())
+        return loss + extra + (torch.stack(everywhere).mean().to(extra.device) - extra.detach())

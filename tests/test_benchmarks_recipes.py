@@ -1,0 +1,47 @@
+"""The table of all recipes, from made-up scorecards and from one real run."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from benchmarks.recipes import Measured, measured, page, table
+from info_nce.evaluation import Score, Scorecard
+
+
+def run(value: float, seconds: float) -> Measured:
+    scores = (
+        Score("chance", "R@10", 0.033),
+        Score("ridge", "R@10", 0.31, 0.02),
+        Score("trained", "R@10", value, 0.02),
+        Score("trained", "median rank", 20 + 10 * value, unit="rank"),
+    )
+    return Measured(seconds, "emoji", Scorecard("a", "simclr", "", {}, "R@10", scores))
+
+
+def test_the_table_has_the_mean_and_the_range_of_the_seeds() -> None:
+    text = "\n".join(table([run(0.2, 60), run(0.3, 180), run(0.4, 100)]))
+    assert "| **R@10** | 0.033 | 0.310 | **0.300 (0.200 to 0.400)** |" in text
+    assert "| median rank |  |  | **23.0 (22.0 to 24.0)** |" in text
+
+
+def test_the_page_begins_with_one_row_for_each_recipe() -> None:
+    text = page({"simclr": [run(0.2, 60), run(0.4, 180), run(0.3, 90)]}, (0, 1, 2))
+    assert "| simclr | emoji | 1.5 | R@10 | **0.300 (0.200 to 0.400)** | chance 0.033; ridge 0.310 |" in text
+    assert "seeds 0, 1, 2" in text
+
+
+def test_a_real_run_is_made_once_and_then_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words: list[list[str]] = []
+    real = subprocess.run
+
+    def noted(command: list[str], *, check: bool) -> None:
+        words.append(command)
+        real([*command, "--data", "digits", "--steps", "2", "--width", "4", "--batch-size", "8"], check=check)
+
+    monkeypatch.setattr(subprocess, "run", noted)
+    found = [measured("simclr", 3, tmp_path) for _ in range(2)]
+    assert len(words) == 1
+    assert words[0][3:] == ["train", "simclr", "--run", str(tmp_path / "simclr-3"), "--seed", "3", "--threads", "2"]
+    assert found[0].data == "digits"
+    assert found[0].card.measures() == found[1].card.measures() != []
