@@ -1,11 +1,12 @@
 """What there is to train on, for `info-nce data`; looking at the list fetches nothing."""
 
-from info_nce.data import animals, digits, speech
+from info_nce.data import animals, digits, glosses, speech
 from info_nce.data.splits import Facts
 
 CATALOGUE = {
     "animals": animals.facts(),
     "digits": digits.facts(),
+    "glosses": glosses.facts(),
     "speech": speech.facts(),
     "FOLDER": Facts(
         what="your own pictures: png, jpg, webp, bmp or gif, in a folder at any depth; sub-folders are labels "
@@ -27,5 +28,18 @@ CATALOGUE = {
         origin="--data FOLDER",
         used_for="cpc, wav2vec2",
         notes=("Exact duplicates are left out. Split 60 / 20 / 20 within each sub-folder, 80 / 20 without labels.",),
+    ),
+    "FILE of pairs": Facts(
+        what="your own pairs of texts: a CSV, TSV, JSON Lines or Parquet file with the columns query and document (or "
+        "anchor and positive, text1 and text2, question and answer), and perhaps id and negative, negative_1 ...",
+        counts="10 and more; some thousands are needed to learn something useful",
+        licence="yours",
+        credit="yours",
+        origin="--data FILE",
+        used_for="text",
+        notes=(
+            "Rows that share an id, a query or a document answer each other's queries, and are kept together.",
+            "Split 80 / 10 / 10 by what belongs together.",
+        ),
     ),
 }
