@@ -70,7 +70,7 @@ class CLIP(Recipe[CaptionedSet]):
     }
 
     data: str = "emoji"
-    steps: int = 800
+    steps: int = 400
     weight_decay: float = 0.05
     image_size: int = 36
     loss: Literal["clip", "siglip"] = "clip"
