@@ -181,11 +181,13 @@ def test_towers_of_ones_own_are_trained_or_frozen(tmp_path: Path, tiny: CLIP, mo
         ({"temperature": 0.0}, "--temperature"),
         ({"features": 0}, "--features"),
         ({"image_size": 8}, "--image-size"),
+        ({"freeze_text_tower": True}, "--freeze-text-tower without"),
+        ({"freeze_image_tower": True, "text_tower": "a:b"}, "--freeze-image-tower without"),
     ],
 )
-def test_a_setting_out_of_range_is_named(tmp_path: Path, tiny: CLIP, changes: dict[str, float], said: str) -> None:
+def test_a_setting_out_of_range_is_named(tmp_path: Path, tiny: CLIP, changes: dict[str, Any], said: str) -> None:
     with pytest.raises(SettingError, match=said):
-        train(replace(tiny, **changes), tmp_path / "run", QUIET)  # type: ignore[arg-type]  # on purpose
+        train(replace(tiny, **changes), tmp_path / "run", QUIET)
     assert not (tmp_path / "run").exists()
 
 
