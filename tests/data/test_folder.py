@@ -183,7 +183,7 @@ def test_bad_files_are_left_out_counted_and_named_when_asked(tmp_path: Path) -> 
         (tmp_path / name).write_bytes(content)
     splits = load_folder(tmp_path, image_size=16, skip_bad=True)
     assert len(splits.train) + len(splits.validation) == 10
-    assert splits.facts.notes[0].startswith("Left out because they cannot be read: 8, bomb.png")
+    assert splits.facts.notes[0].startswith("Left out because they cannot be used: 8, bomb.png")
     assert "and 3 more" in splits.facts.notes[0]
 
 

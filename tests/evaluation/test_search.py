@@ -79,6 +79,7 @@ def test_more_than_there_are_gives_all_and_draws_the_first(run: FakeRun, tmp_pat
     file = saved(run.splits().test.images, 0, tmp_path / "query.png")
     found = search(run, file, top=1000)
     assert len(found.found) == 90
+    assert found.picture is not None
     with Image.open(found.picture) as drawn:
         assert drawn.height < drawn.width
 

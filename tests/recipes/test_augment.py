@@ -12,8 +12,13 @@ from info_nce.recipes.augment import (
     silhouettes,
 )
 
-CASES = [(silhouettes(), 1, 28), (grey_pictures(32), 1, 32), (colour_pictures(32), 3, 32), (colour_pictures(16), 3, 16)]
-CASES_OUT_OF_RANGE = [(digits_in_noise(), 1, 14)]
+CASES: list[tuple[Augmentation, int, int]] = [
+    (silhouettes(), 1, 28),
+    (grey_pictures(32), 1, 32),
+    (colour_pictures(32), 3, 32),
+    (colour_pictures(16), 3, 16),
+]
+CASES_OUT_OF_RANGE: list[tuple[Augmentation, int, int]] = [(digits_in_noise(), 1, 14)]
 
 
 @pytest.mark.parametrize(("augment", "channels", "size"), CASES + CASES_OUT_OF_RANGE)

@@ -261,7 +261,7 @@ def test_timm_has_new_weights_or_those_of_a_file(tmp_path: Path) -> None:
     file = tmp_path / "weights.safetensors"
     save_file(model.state_dict(), file)
     tower = image_tower(f"timm:resnet18@{file}", 3, 32)
-    torch.testing.assert_close(tower.network.backbone.conv1.weight, model.conv1.weight)  # type: ignore[union-attr]
+    torch.testing.assert_close(tower.network.backbone.conv1.weight, model.conv1.weight)  # type: ignore[union-attr]  # timm has no types
     for spec, words in ((f"timm:resnet34@{file}", "another model"), ("timm:resnet18@x.pth", "no file")):
         with pytest.raises(SettingError, match=words):
             image_tower(spec, 3, 32)

@@ -74,7 +74,7 @@ def notes_on(names: Sequence[str], *, what: str, duplicates: int, bad: Mapping[P
     if duplicates:
         notes.append(f"Left out as exact duplicates: {duplicates:,}.")
     if bad:
-        notes.append(f"Left out because they cannot be read: {len(bad):,}, {listing(bad)}.")
+        notes.append(f"Left out because they cannot be used: {len(bad):,}, {listing(bad)}.")
     if splits := splits_at_the_top(names):
         notes.append(
             f"The folders {', '.join(splits)} are taken for parts of the data, not for labels: labels are the folders "

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from info_nce.data.audio import SAMPLE_RATE, SoundSet
-from info_nce.data.files import find_files, folder_labels, folders_of_parts, listing
-from info_nce.data.parting import part_by
-from info_nce.data.splits import Facts, Splits
+from info_nce.data.own_files import FEWEST, find_files, labels_of, listing, notes_on
+from info_nce.data.splits import Facts, Splits, cut
 from info_nce.errors import DataError, needs_extra
 
 with needs_extra("audio"):
@@ -23,8 +23,6 @@ with needs_extra("audio"):
     from scipy.signal import resample_poly
 
 SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3"})
-# Fewer leave a split nothing to report on.
-FEWEST = 10
 # A few minutes at 192 kHz; rates beyond are a broken header, and would ask for a filter of millions of taps.
 _RATES = (1_000, 768_000)
 # 16 bits round anything below to nothing.
@@ -50,7 +48,7 @@ def load_sounds(folder: str | Path, *, shortest: float, skip_bad: bool = False) 
         DataError: no such folder, too few recordings in it, or a file that cannot be used; the message names it.
     """
     root = Path(folder).expanduser().resolve()
-    files = find_files(root, SUFFIXES, kind="recordings", built_in="speech")
+    files = find_files(root, SUFFIXES, what="recordings", built_in='"speech"')
     # libsndfile decodes, and SciPy filters, outside the interpreter lock, so threads are enough.
     with ThreadPoolExecutor() as pool:
         read = dict(zip(files, pool.map(lambda file: _try(file, shortest), files), strict=True))
@@ -139,7 +137,7 @@ def _different(read: dict[Path, Samples]) -> tuple[dict[Path, Samples], int]:
 def _sound_set(root: Path, waves: dict[Path, Samples]) -> SoundSet:
     names = tuple(str(file.relative_to(root)) for file in waves)
     whole = SoundSet(root.name, tuple(torch.from_numpy(wave) for wave in waves.values()), names)
-    folders = folder_labels(names)
+    folders = labels_of(names)
     voices = tuple(sorted(set(folders)))
     if len(voices) < 2:
         return whole
@@ -147,23 +145,14 @@ def _sound_set(root: Path, waves: dict[Path, Samples]) -> SoundSet:
 
 
 def _split(whole: SoundSet, root: Path, *, duplicates: int, bad: dict[Path, str]) -> Splits[SoundSet]:
-    notes = []
-    if duplicates:
-        notes.append(f"Left out as exact duplicates: {duplicates:,}.")
-    if bad:
-        notes.append(f"Left out because they cannot be used: {len(bad):,}, {listing(bad)}.")
-    if parts := folders_of_parts(whole.names):
-        notes.append(
-            f"The folders {', '.join(parts)} are taken for parts of the data, not for voices: voices are the folders "
-            "below them, and the recordings of all are split anew."
-        )
-    index = part_by(len(whole), whole.voices)
+    notes = notes_on(whole.names, what="recordings", duplicates=duplicates, bad=bad)
+    index = _cut(whole)
     if whole.voices is None:
         notes.append("No sub-folder for each voice, so no labels: split 80 / 20, and what needs labels is not scored.")
     elif not len(index["test"]):
         notes.append("Too few recordings in each sub-folder to score them: split 80 / 20, and voices are not used.")
         whole = replace(whole, voices=None, voice_names=())
-        index = part_by(len(whole), None)
+        index = _cut(whole)
     facts = Facts(
         what="your recordings, 16 kHz, one channel",
         licence="yours",
@@ -175,3 +164,9 @@ def _split(whole: SoundSet, root: Path, *, duplicates: int, bad: dict[Path, str]
         notes=tuple(notes),
     )
     return Splits(**{n: whole.take(i, f"{whole.name}/{n}") for n, i in index.items()}, facts=facts, source=str(root))
+
+
+def _cut(whole: SoundSet) -> dict[str, Tensor]:
+    voices = [0] * len(whole) if whole.voices is None else whole.voices.tolist()
+    parts = cut(voices, test=whole.voices is not None)
+    return {name: torch.tensor(items, dtype=torch.int64) for name, items in parts.items()}

@@ -9,8 +9,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from info_nce.data.audio import SoundSet, as_float
-from info_nce.data.parting import part_by
-from info_nce.data.splits import Splits
+from info_nce.data.splits import Splits, cut
 from info_nce.evaluation.probes import linear_probe
 from info_nce.evaluation.results import Accuracy
 from info_nce.evaluation.scorecard import CHANCE, TRAINED, UNTRAINED, Score, Scorecard
@@ -201,8 +200,10 @@ def voice_scores(splits: Splits[SoundSet], trained: nn.Module, untrained: nn.Mod
     parts = {name: (part.waves, part.voices) for name, part in splits.parts().items()}
     test = splits.test
     if not set(_listed(test.voices)) <= set(_listed(splits.train.voices)):
-        index = part_by(len(test), test.voices)
-        parts = {name: (test.take(items).waves, test.take(items).voices) for name, items in index.items()}
+        chosen = {
+            name: test.take(torch.tensor(items, dtype=torch.int64)) for name, items in cut(_listed(test.voices)).items()
+        }
+        parts = {name: (part.waves, part.voices) for name, part in chosen.items()}
     kinds: dict[str, Callable[[Sequence[Tensor]], Tensor]] = {
         STATISTICS: log_mel_statistics,
         UNTRAINED: lambda waves: pooled(untrained, waves),

@@ -205,7 +205,7 @@ def _backbone(spec: str, name: str, kind: str) -> nn.Module:
             expected="all weights of the model",
             advice="save the whole model with save_pretrained",
         )
-    return model  # type: ignore[no-any-return]
+    return model  # type: ignore[no-any-return]  # transformers has no types for it
 
 
 def _pooled(output: Any) -> Tensor:
