@@ -85,7 +85,7 @@ def grouped(*tags: Sequence[str]) -> list[int]:
             they are; ids are told from texts by a mark before them.
 
     Example:
-        >>> grouped(["a", "b", "c", "d"], ["x", "y", "x", "c"])
+        >>> grouped(["a", "b", "c", "d"], ["x", "y", "x", "z"])
         [0, 1, 0, 2]
         >>> grouped(["a", "b"], ["b", "c"])
         [0, 0]
