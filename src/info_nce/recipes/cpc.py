@@ -44,7 +44,7 @@ class CPC(SoundRecipe):
     }
     shifts: ClassVar[tuple[int, ...]] = (0, 3)
 
-    steps: int = 1000
+    steps: int = 600
     first_step: int = 2
     last_step: int = 5
     negatives: Literal["same", "both"] = "same"

@@ -55,7 +55,8 @@ class Wav2Vec2(SoundRecipe):
         "diversity": (0, 100),
     }
 
-    steps: int = 800
+    steps: int = 300
+    context: int = 384
     temperature: float = 0.1
     distractors: int = 100
     mask_share: float = 0.1
