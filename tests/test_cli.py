@@ -39,7 +39,8 @@ def evaluated(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(simclr.SimCLR, "evaluate", short)
     evaluation.show = lambda _result, console: console.print("THE TABLE")  # type: ignore[attr-defined]  # a stand-in module
-    evaluation.search = lambda run, image, top: f"search {run.path.name} {image.name} {top}"  # type: ignore[attr-defined]  # a stand-in module
+    evaluation.search = lambda run, query, top, **_: f"search {run.path.name} {query} {top}"  # type: ignore[attr-defined]  # a stand-in module
+    evaluation.search_index, evaluation.INDEX_SUFFIXES = None, (".npy",)  # type: ignore[attr-defined]  # as above
     report.write_report = lambda run: run.path / "report.html"  # type: ignore[attr-defined]  # a stand-in module
     monkeypatch.setitem(sys.modules, "info_nce.evaluation", evaluation)
     monkeypatch.setitem(sys.modules, "info_nce.report", report)

@@ -68,7 +68,7 @@ def test_the_negatives_are_those_of_a_loop(
     query, document, query_ids, document_ids = texts
     known = {(i, j) for i in range(N) for j in range(M) if query_ids[i] == document_ids[j]}
     expected = by_a_loop(query, document, known, **case)
-    ids = {"query_ids": query_ids, "document_ids": document_ids}
+    ids: dict[str, Any] = {"query_ids": query_ids, "document_ids": document_ids}
     by_ids = mine_hard_negatives(query, document, 5, **ids, **case, cells=cells)
     assert by_ids.index.tolist() == expected
     by_pairs = mine_hard_negatives(query, document, 5, positives=torch.tensor(sorted(known)), **case)
@@ -103,7 +103,7 @@ def test_an_index_of_faiss_finds_the_same(texts: tuple[Tensor, Tensor, Tensor, T
     query, document, query_ids, document_ids = (t.float() if t.is_floating_point() else t for t in texts)
     index = faiss.IndexFlatIP(6)
     index.add(functional.normalize(document, dim=1).numpy())
-    ids = {"query_ids": query_ids, "document_ids": document_ids}
+    ids: dict[str, Any] = {"query_ids": query_ids, "document_ids": document_ids}
     exact = mine_hard_negatives(query, document, 5, **ids, **case)
     looked_up = mine_hard_negatives(query, document, 5, **ids, **case, index=index)
     assert torch.equal(exact.index, looked_up.index)
@@ -152,7 +152,13 @@ def test_a_query_whose_positives_are_all_there_is_has_no_negative() -> None:
 )
 def test_what_means_nothing_is_refused(change: dict[str, Any], error: type[Exception], words: str) -> None:
     ids = torch.arange(4)
-    given = {"query": torch.eye(4), "document": torch.eye(4), "k": 1, "query_ids": ids, "document_ids": ids} | change
+    given: dict[str, Any] = {
+        "query": torch.eye(4),
+        "document": torch.eye(4),
+        "k": 1,
+        "query_ids": ids,
+        "document_ids": ids,
+    } | change
     with pytest.raises(error, match=words):
         mine_hard_negatives(given.pop("query"), given.pop("document"), given.pop("k"), **given)
 

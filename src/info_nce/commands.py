@@ -22,7 +22,7 @@ with needs_extra("train"):
     from rich.panel import Panel
     from rich.table import Column, Table
     from rich.text import Text
-    from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, arg, subcommand
+    from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional, arg, subcommand
 
     from info_nce.commands_after import Embed, Export, RunFolder, Search
     from info_nce.recipes.base import Recipe

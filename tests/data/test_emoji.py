@@ -98,6 +98,7 @@ def test_faces_and_buttons_stay_in_training(splits: Splits[CaptionedSet]) -> Non
     assert not {"face", "button"} & set(heads)
 
 
+@pytest.mark.slow
 def test_the_split_does_not_move_with_the_seed_of_training(splits: Splits[CaptionedSet]) -> None:
     torch.manual_seed(1)
     assert load_emoji(image_size=24, data_file=wheels_folder(WHEELS)).fingerprint() == splits.fingerprint()

@@ -102,3 +102,17 @@ def test_a_member_that_is_not_in_the_archive_is_named(real: Path, tmp_path: Path
 def test_nothing_of_the_wheel_is_imported(real: Path) -> None:
     assert read_member(real, "animal_mnist/__init__.py") == b""
     assert "animal_mnist" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("file_name", "expected"),
+    [
+        ("a-1-py3-none-any.whl", []),
+        (
+            "a-1-cp311-cp311-manylinux_2_24_x86_64.manylinux_2_28_x86_64.whl",
+            ["--python-version=311", "--implementation=cp", "--abi=cp311", "--platform=manylinux_2_28_x86_64"],
+        ),
+    ],
+)
+def test_a_wheel_for_one_kind_of_machine_is_asked_for_on_any(file_name: str, expected: list[str]) -> None:
+    assert wheels._of_another_machine(file_name) == expected

@@ -181,14 +181,31 @@ def test_towers_of_ones_own_are_trained_or_frozen(tmp_path: Path, tiny: CLIP, mo
         ({"temperature": 0.0}, "--temperature"),
         ({"features": 0}, "--features"),
         ({"image_size": 8}, "--image-size"),
+        ({"freeze_text_tower": True}, "--freeze-text-tower without"),
+        ({"freeze_image_tower": True, "text_tower": "a:b"}, "--freeze-image-tower without"),
     ],
 )
-def test_a_setting_out_of_range_is_named(tmp_path: Path, tiny: CLIP, changes: dict[str, float], said: str) -> None:
+def test_a_setting_out_of_range_is_named(tmp_path: Path, tiny: CLIP, changes: dict[str, Any], said: str) -> None:
     with pytest.raises(SettingError, match=said):
-        train(replace(tiny, **changes), tmp_path / "run", QUIET)  # type: ignore[arg-type]  # on purpose
+        train(replace(tiny, **changes), tmp_path / "run", QUIET)
     assert not (tmp_path / "run").exists()
 
 
+def test_real_emoji_are_trained_on_and_found_by_a_text(tmp_path: Path) -> None:
+    config = CLIP(
+        data_file=str(wheels_folder(WHEELS)), image_size=16, steps=3, batch_size=32, width=4, features=32, threads=1
+    )
+    assert train(config, tmp_path / "run", QUIET)
+    run = load_run(tmp_path / "run")
+    assert {part: run.data[part] for part in ("train", "validation", "test")} == {
+        "train": 1058,
+        "validation": 200,
+        "test": 300,
+    }
+    assert run.embed("text", ["a red heart"]).isfinite().all()
+
+
+@pytest.mark.slow
 def test_real_emoji_are_told_apart_better_after_some_steps(tmp_path: Path) -> None:
     config = CLIP(
         data_file=str(wheels_folder(WHEELS)), image_size=16, steps=40, batch_size=64, width=4, features=32, threads=1

@@ -80,3 +80,17 @@ def test_a_weight_says_how_much_a_hash_counts() -> None:
     with torch.no_grad():
         tower.log_weights[both[0, 1]] = -100.0  # of "b"
     torch.testing.assert_close(tower(both), tower(first))
+
+
+def test_training_and_use_give_the_same_numbers_where_nothing_is_dropped() -> None:
+    torch.manual_seed(0)
+    tower = HashedNgrams(8, buckets=500, hidden=16)
+    with torch.no_grad():
+        tower.log_weights.normal_()
+    (ids,) = tower.prepare(["a dog", "", "a very much longer text about 狗 and other animals"])
+    torch.testing.assert_close(tower.train()(ids), tower.eval()(ids))
+    by_hand = tower.vectors(ids[0, : len(hashes("a dog", 500))]).detach()
+    weights = tower.log_weights.detach().exp()[ids[0, : len(by_hand)]]
+    average = (by_hand * weights[:, None]).sum(0) / weights.sum()
+    normed = tower.norm(average)
+    torch.testing.assert_close(tower(ids)[0], normed + tower.outer(torch.nn.functional.gelu(tower.inner(normed))))

@@ -18,6 +18,7 @@ from info_nce.recipes.hard_negatives import KEPT
 from info_nce.recipes.runs import load_run, recipe_of
 from info_nce.recipes.text import PairEncoder, PairLoss, TextPairs
 from info_nce.recipes.train import train
+from info_nce.samplers import WithoutDuplicates
 from tests.recipes.test_train import StopAfter, same_bits, weights
 from tests.texts import pairs, write_csv
 
@@ -143,6 +144,18 @@ def test_no_two_of_an_id_meet_unless_they_may(tmp_path: Path, tiny: TextPairs) -
 
     assert not together(recipe)
     assert together(replace(recipe, duplicates=True))
+
+
+def test_what_a_large_group_leaves_out_of_an_epoch_is_told(tmp_path: Path, tiny: TextPairs) -> None:
+    rows = [[*pair, "one" if i < 40 else ""] for i, pair in enumerate(pairs(60))]
+    data = write_csv(tmp_path / "p.csv", ("query", "document", "id"), rows)
+    assert train(replace(tiny, data=str(data), steps=2), tmp_path / "run", QUIET)
+    order = replace(tiny, data=str(data)).order(load_pairs(data).train)
+    assert isinstance(order, WithoutDuplicates)
+    said = (tmp_path / "run" / "log.txt").read_text(encoding="utf-8")
+    assert f"Left out of each epoch, others every time: {order.left_out} of {len(load_pairs(data).train)} items" in said
+    assert train(tiny, tmp_path / "none", QUIET)
+    assert "Left out of each epoch" not in (tmp_path / "none" / "log.txt").read_text(encoding="utf-8")
 
 
 def test_an_encoder_of_the_users_own_gets_a_head(

@@ -36,11 +36,10 @@ def tiny(folder: Path) -> VideoMoCo:
     )
 
 
-@pytest.mark.parametrize("drop", ["random", "adversarial"])
-def test_a_stopped_run_ends_in_the_same_bits(
-    tmp_path: Path, tiny: VideoMoCo, monkeypatch: pytest.MonkeyPatch, drop: str
+def test_a_stopped_run_ends_in_the_same_bits_with_its_adversary(
+    tmp_path: Path, tiny: VideoMoCo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tiny = replace(tiny, drop=drop, drop_share=0.25)  # type: ignore[arg-type]  # one of them
+    tiny = replace(tiny, drop="adversarial", drop_share=0.25)
     assert train(tiny, tmp_path / "whole", QUIET)
     with monkeypatch.context() as patch:
         patch.setattr(loop, "Interruption", StopAfter)
@@ -73,7 +72,8 @@ def test_without_labels_a_clip_is_found_by_the_other_one_of_its_video(tmp_path: 
     assert chance is not None
     assert 0 <= raw.value <= 1
     assert chance.value == 1 / 4  # four of twenty files are held out
-    assert "Accuracy needs labels" in card.notes[0]
+    assert "the 4 videos asked about are the validation part" in card.notes[0]
+    assert "Accuracy needs labels" in card.notes[1]
 
 
 def test_real_digits_are_trained_on_and_a_frame_does_not_tell_their_motion(tmp_path: Path) -> None:

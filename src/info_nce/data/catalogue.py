@@ -1,11 +1,13 @@
 """What there is to train on, for `info-nce data`; looking at the list fetches nothing."""
 
-from info_nce.data import animals, digits, speech
+from info_nce.data import animals, digits, emoji, glosses, speech
 from info_nce.data.splits import Facts
 
 CATALOGUE = {
     "animals": animals.facts(),
     "digits": digits.facts(),
+    "emoji": emoji.facts(),
+    "glosses": glosses.facts(),
     "speech": speech.facts(),
     "FOLDER": Facts(
         what="your own pictures: png, jpg, webp, bmp or gif, in a folder at any depth; sub-folders are labels "
@@ -17,6 +19,20 @@ CATALOGUE = {
         used_for="simclr, moco",
         notes=("Exact duplicates are left out. Split 60 / 20 / 20 within each sub-folder, 80 / 20 without labels.",),
     ),
+    "FILE of pictures and texts": Facts(
+        what="your own pictures with captions: csv, tsv, jsonl or parquet with the columns image (a path, relative to "
+        "the file) and text, and perhaps id (rows with the same id belong together) and category, which only the "
+        "evaluation sees",
+        counts="10 things and more; some thousands are needed to learn something useful. 36 pixels square take 4 kB",
+        licence="yours",
+        credit="yours",
+        origin="--data FILE",
+        used_for="clip",
+        notes=(
+            "Rows that share an id, a picture or a text are one thing: no negatives of each other, and in one part.",
+            "Split 80 / 10 / 10 by thing. Exact duplicates are left out.",
+        ),
+    ),
     "FOLDER of recordings": Facts(
         what="your own recordings: wav, flac, ogg, opus or mp3, in a folder at any depth, brought to 16 kHz and one "
         "channel; sub-folders are voices (below train, val and the like, if there are such), which only the evaluation "
@@ -27,5 +43,18 @@ CATALOGUE = {
         origin="--data FOLDER",
         used_for="cpc, wav2vec2",
         notes=("Exact duplicates are left out. Split 60 / 20 / 20 within each sub-folder, 80 / 20 without labels.",),
+    ),
+    "FILE of pairs": Facts(
+        what="your own pairs of texts: a CSV, TSV, JSON Lines or Parquet file with the columns query and document (or "
+        "anchor and positive, text1 and text2, question and answer), and perhaps id and negative, negative_1 ...",
+        counts="10 and more; some thousands are needed to learn something useful",
+        licence="yours",
+        credit="yours",
+        origin="--data FILE",
+        used_for="text",
+        notes=(
+            "Rows that share an id, a query or a document answer each other's queries, and are kept together.",
+            "Split 80 / 10 / 10 by what belongs together.",
+        ),
     ),
 }

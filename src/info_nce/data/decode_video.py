@@ -32,7 +32,7 @@ def kind_of(head: bytes) -> str:
     """Which demuxer do the first 12 bytes of a file ask for?
 
     Raises:
-        BadVideoError: none that we know.
+        ValueError: a BadVideoError: of none that we know.
 
     Example:
         >>> kind_of(b"GIF89a......")
@@ -67,7 +67,7 @@ def decode_video(file: Path, size: int, rate: float) -> np.ndarray:
         rate: frames per second; those of a slower video come several times.
 
     Raises:
-        BadVideoError: it is damaged, or not a video.
+        ValueError: a BadVideoError: it is damaged, or not a video.
     """
     try:
         with _opened(file) as container:

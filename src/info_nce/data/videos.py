@@ -54,7 +54,7 @@ class Cutting:
         """Cut a file into videos (n t 3 h w).
 
         Raises:
-            BadVideoError: it is no video, damaged, or too short for one.
+            ValueError: a BadVideoError: it is no video, damaged, or too short for one.
         """
         shown = decode_video(file, self.size, self.rate)
         count = len(shown) // self.frames

@@ -26,7 +26,7 @@ PROMPTS = ("{}", "a picture of {}")
 """In which a category's name is put; the class is the mean of what comes out (Radford et al. 2021, section 3.1.4)."""
 SHOWN = {"id": "Indonesian", "zh": "Chinese"}
 """Languages with a line of their own; all together have one more."""
-_SHARES = (0.2, 0.35, 0.5, 0.65, 0.8)
+_SHARES = (0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95)
 _FEW = 50
 
 Pictures = Mapping[str, Float[Tensor, "n d"]]

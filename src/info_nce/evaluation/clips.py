@@ -9,11 +9,11 @@ from torch import Tensor
 from info_nce.data.splits import Splits
 from info_nce.data.video_set import VideoSet, middle_clip
 from info_nce.evaluation.features import raw_pixels
-from info_nce.evaluation.neighbours import nearest
 from info_nce.evaluation.probes import linear_probe
 from info_nce.evaluation.results import LINEAR, RAW, Accuracy
 from info_nce.evaluation.scorecard import CHANCE, TRAINED, UNTRAINED, Score, Scorecard
 from info_nce.evaluation.scoring import accuracy
+from info_nce.neighbours import nearest
 from info_nce.recipes.runs import Run
 
 # n videos, t frames, c channels, d features

@@ -147,7 +147,7 @@ def _maker(origin: Origin, path: Path, elsewhere: str | Path) -> Run[Any]:
             f"the run that made {path} is not there.",
             got=f"no folder {folder}",
             expected="its encoder, for what you look for",
-            advice="--run FOLDER, if it has moved",
+            advice="--maker FOLDER, if it has moved",
         )
     run = load_run(folder)
     if run.fingerprint() != origin.weights and (folder / "best.safetensors").exists():
@@ -157,7 +157,7 @@ def _maker(origin: Origin, path: Path, elsewhere: str | Path) -> Run[Any]:
             f"{path} was made by other weights than those in {folder}.",
             got=f"weights {run.fingerprint()[:12]}",
             expected=f"weights {origin.weights[:12]}; vectors of others mean something else",
-            advice=f"make it anew: info-nce embed {folder} --out {path}; or the run that made it: --run FOLDER",
+            advice=f"make it anew: info-nce embed {folder} --out {path}; or the run that made it: --maker FOLDER",
         )
     return run
 

@@ -17,6 +17,7 @@ from info_nce import SigLIP, SymmetricInfoNCE
 from info_nce.data.captioned import BETWEEN, CaptionedSet
 from info_nce.data.splits import Splits
 from info_nce.engines import Gathered, Tiled
+from info_nce.errors import SettingError
 from info_nce.recipes.augment import described
 from info_nce.recipes.base import Embedder, Inputs, Network, Recipe
 from info_nce.recipes.ngrams import HashedNgrams
@@ -70,7 +71,7 @@ class CLIP(Recipe[CaptionedSet]):
     }
 
     data: str = "emoji"
-    steps: int = 800
+    steps: int = 400
     weight_decay: float = 0.05
     image_size: int = 36
     loss: Literal["clip", "siglip"] = "clip"
@@ -83,6 +84,22 @@ class CLIP(Recipe[CaptionedSet]):
     text_tower: str = ""
     freeze_image_tower: bool = False
     freeze_text_tower: bool = False
+
+    def check(self) -> None:
+        """Refuse what cannot be trained with; to freeze a small tower would leave it as it was drawn.
+
+        Raises:
+            SettingError: names the option.
+        """
+        super().check()
+        for kind in ("image", "text"):
+            if getattr(self, f"freeze_{kind}_tower") and not getattr(self, f"{kind}_tower"):
+                raise SettingError(
+                    f"there is no {kind} tower that could be frozen.",
+                    got=f"--freeze-{kind}-tower without --{kind}-tower",
+                    expected=f"an encoder that has learned something, with --{kind}-tower",
+                    advice=f"leave --freeze-{kind}-tower out: the small tower learns from scratch",
+                )
 
     def splits(self) -> Splits[CaptionedSet]:
         """Load pictures with captions."""

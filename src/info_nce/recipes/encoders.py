@@ -74,8 +74,7 @@ def initialised(encoder: nn.Sequential) -> nn.Sequential:
     return encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]  # torch's types know no memory format here
 
 
-def block(inputs: int, outputs: int, *, stride: int = 1) -> nn.Module:
-    """A convolution with batch norm, on a square of three pixels."""
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
-    )
+def block(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1) -> nn.Module:
+    """A convolution with batch norm."""
+    convolution = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU())

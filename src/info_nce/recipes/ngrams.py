@@ -77,16 +77,24 @@ class HashedNgrams(nn.Module):
 
     def forward(self, ids: Int64[Tensor, "n l"]) -> Float[Tensor, "n d"]:
         """Average the hashes' vectors, then correct the average by a network."""
+        kept = ids > 0
         if self.training and self.dropout:
-            ids = ids.masked_fill(torch.rand(ids.shape, device=ids.device) < self.dropout, 0)
-        weights = functional.embedding(ids, self.log_weights[:, None]).squeeze(-1).exp().masked_fill(ids == 0, 0)
+            kept = kept & (torch.rand(ids.shape, device=ids.device) >= self.dropout)
+        weights = functional.embedding(ids, self.log_weights[:, None]).squeeze(-1).exp().masked_fill(~kept, 0)
         weights = weights / weights.sum(1, keepdim=True).clamp(min=1e-9)  # a text without any has the average 0
-        averaged = functional.embedding_bag(
-            ids, self.vectors.weight, mode="sum", padding_idx=0, per_sample_weights=weights
-        )
-        normed = self.norm(averaged)
+        normed = self.norm(self._summed(ids, weights, kept))
         output: Tensor = normed + self.outer(functional.gelu(self.inner(normed)))
         return output
+
+    def _summed(self, ids: Tensor, weights: Tensor, kept: Tensor) -> Float[Tensor, "n d"]:
+        if not self.training:
+            return functional.embedding_bag(ids, self.vectors.weight, mode="sum", per_sample_weights=weights)
+        # The same without what is left out: most of a batch is padding. Its size depends on the numbers, which no
+        # exported graph could follow.
+        counts = kept.sum(1)
+        return functional.embedding_bag(
+            ids[kept], self.vectors.weight, counts.cumsum(0) - counts, mode="sum", per_sample_weights=weights[kept]
+        )
 
 
 def hashes(text: str, buckets: int) -> Int64[np.ndarray, " l"]:

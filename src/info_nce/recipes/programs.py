@@ -1,11 +1,13 @@
 """An encoder as a program that runs without this package: by TorchScript or by ONNX."""
 
+import inspect
 import io
 import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -63,7 +65,9 @@ def onnx_program(network: Network, inputs: tuple[Tensor, ...]) -> Program:
             expected="onnx, onnxscript and onnxruntime",
             advice="pip install onnx onnxscript onnxruntime",
         ) from error
-    shapes = tuple(dict.fromkeys(places, torch.export.Dim.DYNAMIC) for places in network.varying)
+    shapes: Any = tuple(dict.fromkeys(places, torch.export.Dim.DYNAMIC) for places in network.varying)
+    if any(p.kind is p.VAR_POSITIONAL for p in inspect.signature(network.module.forward).parameters.values()):
+        shapes = (shapes,)  # forward(*prepared) has one argument to the translator
     with _making("onnx"), torch.no_grad():
         made = torch.onnx.export(
             network.module,
@@ -91,13 +95,16 @@ def _making(form: str) -> Iterator[None]:
     try:
         with _quiet():
             yield
-    except Exception as error:  # (the reasons for which a module cannot be translated have any type)
+    except Exception as found:  # (the reasons for which a module cannot be translated have any type)
+        error: BaseException = found
+        while error.__cause__ is not None:  # the first of them says what it is about
+            error = error.__cause__
         raise SettingError(
             f"this encoder cannot become a program in {form}.",
             got=f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}",
             expected="a module of tensors and torch's own operations",
             advice="another --format; --format safetensors always works",
-        ) from error
+        ) from found
 
 
 @contextmanager

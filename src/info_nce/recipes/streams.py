@@ -34,7 +34,8 @@ class TwoStreams(nn.Module):
 
     def __init__(self, frames: int, channels: int, image_size: int, width: int, *, appearance: bool = True) -> None:
         super().__init__()
-        self.motion = strided_encoder(frames * channels, image_size, width)
+        # Its first layer is wide enough to see from where to where something moves.
+        self.motion = strided_encoder(frames * channels, image_size, width, kernel=5)
         self.appearance = strided_encoder(channels, image_size, width) if appearance else None
         self.middle = frames // 2
         self.widths = [4 * width] * (2 if appearance else 1)
@@ -69,9 +70,9 @@ class Apart(nn.Module):
         return torch.cat([functional.normalize(head(stream), dim=1) for head, stream in streams], dim=1)
 
 
-def strided_encoder(channels: int, image_size: int, width: int) -> nn.Sequential:
+def strided_encoder(channels: int, image_size: int, width: int, *, kernel: int = 3) -> nn.Sequential:
     """Three convolutions with a stride each, and the mean over what is left of the picture; more of them from 56 on."""
-    stages, size = [block(channels, width, stride=2)], image_size
+    stages, size = [block(channels, width, kernel=kernel, stride=2)], image_size
     while size >= 56:  # a larger picture is first brought to the size that the rest is made for
         stages.append(block(width, width, stride=2))
         size //= 2

@@ -66,12 +66,24 @@ def train(
             log = opened.enter_context((folder / LOG).open("a", encoding="utf-8"))
             consoles.append(Console(file=log, width=120))
         for each in consoles:
-            each.print(f"{facts.what}: {facts.counts}", *facts.notes, sep="\n", highlight=False, soft_wrap=True)
+            notes = (*facts.notes, *_crowded(batches, len(splits.train)))
+            each.print(f"{facts.what}: {facts.counts}", *notes, sep="\n", highlight=False, soft_wrap=True)
         finished = fit(training, batches, *consoles) == recipe.steps
     with processes.together():
         if finished and processes.main:
             finish_run(folder, model)
     return finished
+
+
+def _crowded(batches: Batches, items: int) -> list[str]:
+    # Less than a batch is what any order leaves over.
+    count = getattr(batches.order, "left_out", 0)
+    if count < len(batches.order.batch(0)):
+        return []
+    return [
+        f"Left out of each epoch, others every time: {count:,} of {items:,} items.",
+        "For some groups have more items than there are batches, and a batch takes one of each.",
+    ]
 
 
 def _loop(recipe: Recipe[Any]) -> Loop:
