@@ -154,7 +154,8 @@ def phone_scores(
         splits: with phones.
         trained: the model.
         untrained: the same before training.
-        shifts: at which latents after a moment the model's context is taken; alone, too, if there are several.
+        shifts: at which latents after a moment the model's context is taken; at the moment alone, too, if there are
+            several.
     """
     train, validation, test = (
         middles(splits.train, RECORDINGS, MOMENTS),
@@ -164,7 +165,7 @@ def phone_scores(
     kinds = {ONE: log_mel(0), SEVEN: log_mel(3)}
     for system, model in ((UNTRAINED, untrained), (TRAINED, trained)):
         if len(shifts) > 1:
-            kinds[f"{system}, one moment"] = context(model, shifts[:1])
+            kinds[f"{system}, one moment"] = context(model, (0,))
         kinds[system] = context(model, shifts)
     recordings = test.recordings()
     majority = test.phones == train.phones.bincount().argmax()

@@ -44,6 +44,7 @@ class Wav2Vec2(SoundRecipe):
 
     name = "wav2vec2"
     paper = "arXiv:2006.11477"
+    shifts: ClassVar[tuple[int, ...]] = (-1, 1)
     ranges: ClassVar[dict[str, tuple[float, float]]] = SoundRecipe.ranges | {
         "temperature": (1e-3, 100),
         "distractors": (1, 10_000),
@@ -55,7 +56,7 @@ class Wav2Vec2(SoundRecipe):
         "diversity": (0, 100),
     }
 
-    steps: int = 300
+    steps: int = 500
     context: int = 384
     temperature: float = 0.1
     distractors: int = 100
