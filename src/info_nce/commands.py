@@ -70,8 +70,9 @@ class Train(Generic[R]):
         Evaluate(folder).do(console, words)
         console.print(
             "\nNext:",
-            f"  info-nce report {folder}            pictures of all this, in one page",
-            f"  info-nce search {folder} IMAGE      the pictures that look most like one of yours",
+            f"  info-nce report {folder}            all this as one page",
+            f"  info-nce search {folder} test:7     what is most like an item; a file of yours works, too",
+            f"  info-nce embed {folder} --out vectors.safetensors",
             sep="\n",
             highlight=False,
         )

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 # `info-nce-kit` is not on a package index yet, so the line printed is the one that works today, from a checkout.
-INSTALL_EXTRAS = 'pip install -e ".[train,images,plots]"'
+INSTALL_EXTRAS = 'pip install -e ".[train,images,text,audio,video,plots]"'
 
 
 class UserError(ValueError):

@@ -1,6 +1,6 @@
 """What there is to train on, for `info-nce data`; looking at the list fetches nothing."""
 
-from info_nce.data import animals, digits, emoji, glosses, speech
+from info_nce.data import animals, digits, emoji, glosses, moving_digits, speech
 from info_nce.data.splits import Facts
 
 CATALOGUE = {
@@ -8,8 +8,9 @@ CATALOGUE = {
     "digits": digits.facts(),
     "emoji": emoji.facts(),
     "glosses": glosses.facts(),
+    "moving-digits": moving_digits.facts(),
     "speech": speech.facts(),
-    "FOLDER": Facts(
+    "FOLDER of pictures": Facts(
         what="your own pictures: png, jpg, webp, bmp or gif, in a folder at any depth; sub-folders are labels "
         "(below train, val and the like, if there are such), which only the evaluation sees",
         counts="10 and more; some thousands are needed to learn something useful. 64 pixels square take 12 kB each",
@@ -43,6 +44,18 @@ CATALOGUE = {
         origin="--data FOLDER",
         used_for="cpc, wav2vec2",
         notes=("Exact duplicates are left out. Split 60 / 20 / 20 within each sub-folder, 80 / 20 without labels.",),
+    ),
+    "FOLDER of videos": Facts(
+        what="your own videos: mp4, m4v, mov, mkv, webm, avi or gif, at any depth; sub-folders are labels, which only "
+        "the evaluation sees",
+        counts="10 and more videos of 2 seconds; 0.2 MB each at 64 pixels, twice that while loading",
+        licence="yours",
+        credit="yours",
+        origin="--data FOLDER",
+        used_for="videomoco",
+        notes=(
+            "Split by file, 60 / 20 / 20 within each sub-folder, 80 / 20 without labels. Exact duplicates are left out.",
+        ),
     ),
     "FILE of pairs": Facts(
         what="your own pairs of texts: a CSV, TSV, JSON Lines or Parquet file with the columns query and document (or "
