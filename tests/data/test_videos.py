@@ -149,7 +149,7 @@ def test_every_bad_file_is_named_and_skipped_only_when_asked(tmp_path: Path) -> 
         assert f"{name} (" in caught.value.got
     splits = load_videos(tmp_path, SMALL, skip_bad=True)
     assert sum(len(part) for part in splits.parts().values()) == 24
-    assert "cannot be read: 6" in splits.facts.notes[0]
+    assert "cannot be used: 6" in splits.facts.notes[0]
     for name, reason in expected.items():
         with pytest.raises(BadVideoError, match=reason):
             SMALL.cut(tmp_path / name)

@@ -27,7 +27,7 @@ def test_colours_follow_the_page() -> None:
 
 def test_no_class_has_a_colour_that_the_scheme_would_change() -> None:
     assert not set(OF_CLASSES) & set(VARIABLES)
-    assert len(set(OF_FEATURES.values())) == 3
+    assert len(set(OF_FEATURES.values())) == 4
 
 
 def test_text_stays_text_and_has_no_font_of_its_own() -> None:
