@@ -78,6 +78,20 @@ def test_real_silhouettes_are_told_apart_better_after_some_steps(tmp_path: Path)
     assert all(0 <= score.value <= 1 for score in card.scores)
 
 
+@pytest.mark.parametrize("recipe", [SimCLR, MoCo])
+def test_an_encoder_of_the_users_own_is_trained(
+    tmp_path: Path, recipe: type[SimCLR | MoCo], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = "from torch import nn\ndef make(channels, image_size):\n"
+    module += "    return nn.Sequential(nn.Flatten(), nn.Linear(channels * image_size ** 2, 6))\n"
+    (tmp_path / "my_encoder.py").write_text(module)
+    monkeypatch.chdir(tmp_path)
+    settings = recipe(data="digits", steps=2, batch_size=8, threads=1, encoder="my_encoder:make")
+    assert train(settings, tmp_path / "run", QUIET)
+    run = load_run(tmp_path / "run")
+    assert run.embed("image", run.splits().test.images[:5]).shape == (5, 6)
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 def test_any_loss_of_a_batch_with_itself_trains_simclr(tmp_path: Path, loss: str) -> None:
     recipe = SimCLR(data="digits", steps=2, batch_size=8, width=4, threads=1, loss=loss)  # type: ignore[arg-type]  # one of them

@@ -54,7 +54,8 @@ CATALOGUE = {
         origin="--data FOLDER",
         used_for="videomoco",
         notes=(
-            "Split by file, 60 / 20 / 20 within each sub-folder, 80 / 20 without labels. Exact duplicates are left out.",
+            "Split by file, 60 / 20 / 20 within each sub-folder, 80 / 20 without labels.",
+            "Exact duplicates are left out.",
         ),
     ),
     "FILE of pairs": Facts(

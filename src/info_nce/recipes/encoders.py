@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from info_nce.recipes.towers import image_tower
+
 # c channels, d features of the encoder, e features of the projection
 
 
@@ -30,7 +32,9 @@ class ContrastiveModel(nn.Module):
         return z1, z2
 
 
-def contrastive_model(channels: int, image_size: int, *, width: int = 32, projection: int = 128) -> ContrastiveModel:
+def contrastive_model(
+    channels: int, image_size: int, *, width: int = 32, projection: int = 128, encoder: str = ""
+) -> ContrastiveModel:
     """Build the encoder for pictures of one size, with its projection head.
 
     Args:
@@ -38,6 +42,7 @@ def contrastive_model(channels: int, image_size: int, *, width: int = 32, projec
         image_size: side in pixels; each doubling from 28 on adds a stage that halves it.
         width: channels of the first layer; the work grows with its square.
         projection: features of z.
+        encoder: another encoder in place of this one, see `towers.image_tower`.
 
     Returns:
         A model with freshly initialised weights, drawn from torch's global generator.
@@ -46,12 +51,16 @@ def contrastive_model(channels: int, image_size: int, *, width: int = 32, projec
         >>> contrastive_model(1, 28).encoder(torch.rand(2, 1, 28, 28)).shape
         torch.Size([2, 256])
     """
-    encoder = conv_encoder(channels, image_size, width)
-    features = 8 * width
+    if encoder:
+        tower = image_tower(encoder, channels, image_size)
+        pictures: nn.Module = tower
+        features = tower.features
+    else:
+        pictures, features = conv_encoder(channels, image_size, width), 8 * width
     projector = nn.Sequential(
         nn.Linear(features, 256, bias=False), nn.BatchNorm1d(256), nn.ReLU(), nn.Linear(256, projection)
     )
-    return ContrastiveModel(encoder, projector)
+    return ContrastiveModel(pictures, projector)
 
 
 def conv_encoder(channels: int, image_size: int, width: int) -> nn.Sequential:

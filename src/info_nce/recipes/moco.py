@@ -9,11 +9,8 @@ from typing import Any, ClassVar
 
 from torch import nn
 
-from info_nce.recipes.encoders import contrastive_model
 from info_nce.recipes.momentum import Followed, Queued
-from info_nce.recipes.pictures import PictureRecipe, channels_and_size
-
-PROJECTION = 128
+from info_nce.recipes.pictures import PROJECTION, PictureRecipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +40,7 @@ class MoCo(PictureRecipe):
 
     def model(self, about: Mapping[str, Any]) -> nn.Module:
         """An encoder with a projection head, and its slow copy."""
-        model = contrastive_model(*channels_and_size(about), width=self.width, projection=PROJECTION)
+        model = self.pictures_model(about)
         return Followed(model.encoder, model.projector, self.momentum)
 
     def criterion(self, about: Mapping[str, Any]) -> nn.Module:  # noqa: ARG002 (others need it)

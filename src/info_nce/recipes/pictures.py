@@ -12,10 +12,14 @@ from torch import Tensor, nn
 from info_nce.data import ImageSet, Splits, load_pictures
 from info_nce.recipes.augment import augmentation
 from info_nce.recipes.base import Embedder, Inputs, Network, Recipe
+from info_nce.recipes.encoders import ContrastiveModel, contrastive_model
 
 if TYPE_CHECKING:
     from info_nce.evaluation.scorecard import Scorecard
     from info_nce.recipes.runs import Run
+
+PROJECTION = 128
+"""Numbers that the loss compares, in SimCLR and in MoCo alike."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +32,7 @@ class PictureRecipe(Recipe[ImageSet]):
         image_size: side in pixels to which your own pictures are brought.
         temperature: smaller compares harder.
         width: channels of the first layer; the work grows with its square.
+        encoder: another encoder of pictures: module:factory, transformers:FOLDER_OR_NAME or timm:NAME.
     """
 
     ranges: ClassVar[dict[str, tuple[float, float]]] = Recipe.ranges | {
@@ -40,6 +45,12 @@ class PictureRecipe(Recipe[ImageSet]):
     image_size: int = 64
     temperature: float = 0.1
     width: int = 32
+    encoder: str = ""
+
+    def pictures_model(self, about: Mapping[str, Any]) -> ContrastiveModel:
+        """An encoder, and a projection head that only the loss sees."""
+        size = int(about["channels"]), int(about["image_size"])
+        return contrastive_model(*size, width=self.width, projection=PROJECTION, encoder=self.encoder)
 
     def splits(self) -> Splits[ImageSet]:
         """Load pictures."""

@@ -12,8 +12,7 @@ from torch import nn
 
 from info_nce import DCL, DCLW, DebiasedInfoNCE, HardNegativeInfoNCE, NTXent
 from info_nce.engines import Gathered, Tiled
-from info_nce.recipes.encoders import contrastive_model
-from info_nce.recipes.pictures import PictureRecipe, channels_and_size
+from info_nce.recipes.pictures import PictureRecipe
 
 LOSSES = {
     "nt_xent": NTXent,
@@ -46,7 +45,7 @@ class SimCLR(PictureRecipe):
 
     def model(self, about: Mapping[str, Any]) -> nn.Module:
         """An encoder, and a projection head that only the loss sees."""
-        return contrastive_model(*channels_and_size(about), width=self.width)
+        return self.pictures_model(about)
 
     def criterion(self, about: Mapping[str, Any]) -> nn.Module:  # noqa: ARG002 (others need it)
         """NT-Xent over the views of all processes."""
