@@ -20,6 +20,7 @@ from info_nce.recipes.loop import Loop, Training, fit
 from info_nce.recipes.progress import Metrics
 from info_nce.recipes.signs import collapsed, signs
 from info_nce.recipes.tracking import tracked_by
+from info_nce.similarity import DotProduct
 
 QUIET = Console(quiet=True)
 
@@ -203,6 +204,15 @@ def test_saturated_rows_are_counted() -> None:
     assert signs(corners, corners, 0.5)["saturated"] == 0
     assert signs(corners, corners[[0, 1, 3, 2]], 0.1)["saturated"] == 0.5
     assert "saturated" not in signs(corners, corners)
+
+
+def test_of_inner_products_no_temperature_is_told(tmp_path: Path) -> None:
+    fit(
+        Training(Towers(), InfoNCE(0.1, similarity=DotProduct()), Loop(10, 0.01, 0.1), tmp_path, "mine"), Pairs(), QUIET
+    )
+    (line,) = Metrics(tmp_path / "metrics.jsonl").read()
+    assert "temperature" not in line
+    assert "saturated" not in line
 
 
 def test_the_metrics_go_to_tensorboard_too(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from info_nce.recipes.progress import Display, Metrics
 from info_nce.recipes.signs import Positives, collapsed, first_two, signs
 from info_nce.recipes.state import capture, random_state, restore, set_random_state
 from info_nce.recipes.tracking import tracked_by
+from info_nce.similarity import Cosine
 
 with needs_extra("train"):
     from accelerate import Accelerator
@@ -305,7 +306,10 @@ def _inputs(training: Training, batches: Batches) -> tuple[Tensor, ...]:
 
 def _line(training: Training, batches: Batches, loss: Tensor, embeddings: tuple[Tensor, ...]) -> dict[str, float]:
     query, positive_key = _sample(training.processes, training.positives(training.modules["loss"], embeddings))
-    temperature = getattr(training.modules["loss"], "temperature", None)
+    loss_module = training.modules["loss"]
+    # of inner products, a temperature says nothing without their sizes
+    cosines = isinstance(getattr(loss_module, "similarity", Cosine()), Cosine)
+    temperature = getattr(loss_module, "temperature", None) if cosines else None
     sharpness = {} if temperature is None else {"temperature": torch.as_tensor(temperature).detach().mean().item()}
     line = {
         "step": training.step,

@@ -41,7 +41,8 @@ def loss_curve(metrics: Sequence[Mapping[str, float]]) -> Figure:
     style: dict[str, Any] = {"textcoords": "offset points", "ha": "right", "color": MUTED}
     axes.annotate(label, (steps[-1], guessing[-1]), (0, -14 if over else 5), **style)
     _mark_end(axes, steps, loss, f"{loss[-1]:.2f}", below=0.7 * guessing[-1] < loss[-1] <= guessing[-1])
-    axes.set(ylim=(0, max(guessing.max(), loss.max()) * 1.13), ylabel="loss (nats)", xlabel="step")
+    highest = max(guessing.max(), loss.max(), *(value for _, value in held_out))
+    axes.set(ylim=(0, highest * 1.13), ylabel="loss (nats)", xlabel="step")
     return figure
 
 
