@@ -44,7 +44,13 @@ def test_the_plain_script_beats_the_raw_canvas_and_the_untrained_encoder() -> No
 
 
 NEEDS = {"ranks_accelerate": "accelerate", "ranks_lightning": "lightning"}
-RANKS = ["ranks_ddp", "ranks_fsdp", "ranks_accelerate", "ranks_lightning"]
+SLOW = pytest.mark.slow  # starting three processes that import torch takes a quarter of a minute
+RANKS = [
+    "ranks_ddp",
+    pytest.param("ranks_fsdp", marks=SLOW),
+    pytest.param("ranks_accelerate", marks=SLOW),
+    pytest.param("ranks_lightning", marks=SLOW),
+]
 
 
 def trained(script: Path, processes: int, folder: Path) -> tuple[dict[str, Tensor], list[str]]:
@@ -81,7 +87,6 @@ def test_a_loss_that_knows_nothing_of_other_ranks_ends_elsewhere(tmp_path: Path)
     local = tmp_path / "local.py"
     local.write_text(text.replace(", engine=Gathered()", ""), encoding="utf-8")
     assert "engine=" not in local.read_text(encoding="utf-8")
-    one, _ = trained(local, 1, tmp_path)
-    two, _ = trained(local, 2, tmp_path)
+    one, two = (trained(local, processes, tmp_path)[0] for processes in (1, 2))
     with pytest.raises(AssertionError):
         torch.testing.assert_close(two, one, rtol=0, atol=1e-3)
