@@ -63,6 +63,16 @@ def first_of(logits: torch.Tensor) -> torch.Tensor:
     return nn.functional.cross_entropy(logits, torch.zeros(len(logits), dtype=torch.int64))
 
 
+def test_the_slow_encoder_keeps_the_statistics_of_what_it_has_seen_itself() -> None:
+    torch.manual_seed(0)
+    model = Followed(nn.BatchNorm1d(3), nn.Linear(3, 2), momentum=0.9)
+    for _ in range(200):
+        first, second = torch.randn(64, 3), torch.randn(64, 3) + 5
+        model.after_step(*model(first, second))
+    torch.testing.assert_close(model.slow.module.get_buffer("0.running_mean"), torch.full((3,), 5.0), rtol=0, atol=0.3)
+    torch.testing.assert_close(model.fast.get_buffer("0.running_mean"), torch.zeros(3), rtol=0, atol=0.3)
+
+
 def cosines(query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
     return nn.functional.cosine_similarity(query[:, None], key[None], dim=2) / 0.5
 

@@ -41,7 +41,12 @@ class Followed(nn.Module):
 
     def after_step(self, *_: Tensor) -> None:
         """Let the copy follow."""
+        # Its weights lag behind, so the statistics of its batch norm are its own, as in the authors' code: those of the
+        # encoder would not fit them, and held-out losses would tell of that and nothing else.
+        own = {name: buffer.clone() for name, buffer in self.slow.module.named_buffers()}
         self.slow.update(self.fast)
+        for name, buffer in self.slow.module.named_buffers():
+            buffer.copy_(own[name])
 
 
 class Queued(nn.Module):
