@@ -9,10 +9,10 @@ from rich.console import Console
 
 from info_nce.errors import DataError, RunError, SettingError
 from info_nce.recipes import loop
-from info_nce.recipes.audio import latents_in
 from info_nce.recipes.checkpoints import load_tensors
 from info_nce.recipes.cpc import CPC, Listener
 from info_nce.recipes.interruption import Interruption
+from info_nce.recipes.log_mel import latents_in
 from info_nce.recipes.runs import load_run, recipe_of
 from info_nce.recipes.train import train
 from tests.recordings import folder_of_speech

@@ -13,7 +13,7 @@ from info_nce.data.splits import Splits, cut
 from info_nce.evaluation.probes import linear_probe
 from info_nce.evaluation.results import Accuracy
 from info_nce.evaluation.scorecard import CHANCE, TRAINED, UNTRAINED, Score, Scorecard
-from info_nce.recipes.audio import HOP, WINDOW, LogMel, SoundRecipe, frames_in, pooled
+from info_nce.recipes.log_mel import HOP, WINDOW, LogMel, frames_in, pooled
 from info_nce.recipes.runs import Run
 
 PHONES, VOICES, GUESS = "phone, linear probe", "voice, linear probe", "probability of the right latent"
@@ -101,13 +101,14 @@ def context(model: nn.Module, shifts: Sequence[int]) -> FrameFeatures:
     return features
 
 
-def evaluate_sounds(run: Run[SoundSet]) -> Scorecard:
+def evaluate_sounds(run: Run[SoundSet], shifts: Sequence[int] = (0,)) -> Scorecard:
     """How well does a linear classifier name phones and voices from a model's context, beside log-mel and no training?
 
     Every row uses the same moments and the same classifier, whose strength is chosen on the validation part.
 
     Args:
         run: with a trained model, finished or not. Without labels, only the task that it was trained on is measured.
+        shifts: at which latents after a moment the model's context is taken.
 
     Returns:
         The numbers, which are also written to evaluation.json in the run's folder.
@@ -124,7 +125,6 @@ def evaluate_sounds(run: Run[SoundSet]) -> Scorecard:
         scores, verdict = [*found, *scores], ""
         notes.append("Telling voices apart is no goal of this recipe: plain statistics of log-mel do it well.")
     if splits.test.phones is not None:
-        shifts = run.recipe.shifts if isinstance(run.recipe, SoundRecipe) else (0,)
         headline = PHONES
         found, verdict = phone_scores(splits, trained, untrained, shifts)
         scores = [*found, *scores]

@@ -1,7 +1,7 @@
 """CPC: from what was heard so far, tell the latents that come next from others of the same recording.
 
 The next latent shares frames with this one and would be trivial, so the nearest that is predicted is two away. The
-data, the front end and how the result is judged are in `audio`, which other recipes on sound share.
+data, the front end and how the result is judged are in `audio` and `log_mel`, which other recipes on sound share.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,8 +16,9 @@ from info_nce import CPC as CPCLoss  # noqa: N811 (a class, for all its capitals
 from info_nce.data.audio import SoundSet
 from info_nce.engines import Gathered
 from info_nce.errors import SettingError
-from info_nce.recipes.audio import BANDS, Convolutions, LogMel, SoundRecipe, latents_in
+from info_nce.recipes.audio import SoundRecipe
 from info_nce.recipes.base import Inputs
+from info_nce.recipes.log_mel import BANDS, Convolutions, LogMel, latents_in
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,8 +16,9 @@ from info_nce import Wav2Vec2Contrastive
 from info_nce.data.audio import SoundSet
 from info_nce.engines import Gathered
 from info_nce.errors import SettingError
-from info_nce.recipes.audio import BANDS, Convolutions, LogMel, SoundRecipe, latents_in
+from info_nce.recipes.audio import SoundRecipe
 from info_nce.recipes.base import Inputs
+from info_nce.recipes.log_mel import BANDS, Convolutions, LogMel, latents_in
 from info_nce.recipes.processes import Processes
 from info_nce.recipes.quantizers import Gumbel, KMeans, disuse
 

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from info_nce.data.audio import SAMPLE_RATE
-from info_nce.recipes.audio import BANDS, FFT, HOP, WINDOW, Convolutions, LogMel, frames_in, pooled
 from info_nce.recipes.cpc import Listener
+from info_nce.recipes.log_mel import BANDS, FFT, HOP, WINDOW, Convolutions, LogMel, frames_in, pooled
 
 
 def by_hand(
