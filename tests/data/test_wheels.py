@@ -108,6 +108,7 @@ def test_nothing_of_the_wheel_is_imported(real: Path) -> None:
     ("file_name", "expected"),
     [
         ("a-1-py3-none-any.whl", []),
+        ("a-1-py3-none-manylinux_2_17_x86_64.manylinux2014_x86_64.whl", ["--platform=manylinux2014_x86_64"]),
         (
             "a-1-cp311-cp311-manylinux_2_24_x86_64.manylinux_2_28_x86_64.whl",
             ["--python-version=311", "--implementation=cp", "--abi=cp311", "--platform=manylinux_2_28_x86_64"],

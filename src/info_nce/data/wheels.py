@@ -203,13 +203,10 @@ def _of_another_machine(file_name: str) -> list[str]:
     python, abi, platforms = file_name.removesuffix(".whl").split("-")[-3:]
     if platforms == "any":
         return []
-    platform = platforms.split(".")[-1]
-    return [
-        f"--python-version={python[2:]}",
-        f"--implementation={python[:2]}",
-        f"--abi={abi}",
-        f"--platform={platform}",
-    ]
+    platform = f"--platform={platforms.split('.')[-1]}"
+    if abi == "none":  # for any Python 3; pip would take "3" for 3.0, which nobody supports
+        return [platform]
+    return [f"--python-version={python[2:]}", f"--implementation={python[:2]}", f"--abi={abi}", platform]
 
 
 def _download(wheel: Wheel, folder: Path) -> None:
