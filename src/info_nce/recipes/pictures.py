@@ -49,8 +49,9 @@ class PictureRecipe(Recipe[ImageSet]):
 
     def pictures_model(self, about: Mapping[str, Any]) -> ContrastiveModel:
         """An encoder, and a projection head that only the loss sees."""
-        size = int(about["channels"]), int(about["image_size"])
-        return contrastive_model(*size, width=self.width, projection=PROJECTION, encoder=self.encoder)
+        return contrastive_model(
+            *channels_and_size(about), width=self.width, projection=PROJECTION, encoder=self.encoder
+        )
 
     def splits(self) -> Splits[ImageSet]:
         """Load pictures."""
