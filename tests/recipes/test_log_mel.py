@@ -3,11 +3,23 @@
 import math
 
 import numpy as np
+import pytest
 import torch
 
 from info_nce.data.audio import SAMPLE_RATE
 from info_nce.recipes.cpc import Listener
-from info_nce.recipes.log_mel import BANDS, FFT, HOP, WINDOW, Convolutions, LogMel, frames_in, pooled
+from info_nce.recipes.log_mel import (
+    BANDS,
+    FFT,
+    HOP,
+    WINDOW,
+    Convolutions,
+    LogMel,
+    factors,
+    frames_in,
+    pooled,
+    stretched,
+)
 
 
 def by_hand(
@@ -72,3 +84,23 @@ def test_a_recording_of_any_length_becomes_one_row() -> None:
     assert bool(rows.isfinite().all())
     with torch.inference_mode():
         torch.testing.assert_close(rows[1], model.context(waves[1].float()[None] / 32_768)[0].mean(0))
+
+
+def test_a_throat_that_is_shorter_moves_what_is_heard_up_by_its_factor() -> None:
+    time = torch.arange(SAMPLE_RATE) / SAMPLE_RATE
+    tones = torch.stack([torch.sin(2 * torch.pi * hertz * time) for hertz in (1_000, 1_150, 870)])
+    heard = LogMel().levels(tones)
+    moved = stretched(heard[:1].expand(3, -1, -1), torch.tensor([1.0, 1.15, 0.87]))
+    torch.testing.assert_close(moved[0], heard[0], rtol=1e-4, atol=1e-4)
+    assert moved.argmax(-1).float().mean(1).tolist() == pytest.approx(
+        heard.argmax(-1).float().mean(1).tolist(), abs=0.5
+    )
+    assert not torch.allclose(moved[1], heard[0], atol=1.0)
+
+
+def test_throats_are_drawn_evenly_around_one_and_none_changes_nothing() -> None:
+    drawn = factors(10_000, 0.15)
+    assert 0.85 <= float(drawn.min()) < 0.86
+    assert 1.14 < float(drawn.max()) <= 1.15
+    assert float(drawn.mean()) == pytest.approx(1, abs=0.005)
+    assert factors(5, 0.0).tolist() == [1] * 5

@@ -88,5 +88,5 @@ def linear_probe(
     return best
 
 
-def _array(features: Tensor) -> "np.ndarray[tuple[int, int], np.dtype[np.float64]]":
-    return features.double().numpy()
+def _array(features: Tensor) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
+    return features.float().numpy()  # half the time of float64, and the fit stops far above its rounding

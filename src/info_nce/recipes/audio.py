@@ -30,12 +30,15 @@ class SoundRecipe(Recipe[SoundSet]):
         crop_seconds: each step hears a piece of this length of each of its recordings; none may be shorter.
         features: of a latent, the encoding of a few frames.
         context: features of the context, from which latents are predicted; the work grows with its square.
+        stretch: how far frequencies are scaled up or down at random, so that what is learned does not depend on the
+            voice; 0 leaves them alone. 0.1 in VTLP (Jaitly and Hinton 2013), for labels.
     """
 
     ranges: ClassVar[dict[str, tuple[float, float]]] = Recipe.ranges | {
         "crop_seconds": (0.2, 60),
         "features": (8, 4096),
         "context": (8, 4096),
+        "stretch": (0, 0.5),
     }
     shifts: ClassVar[tuple[int, ...]] = (0,)
     """At which latents after a moment the evaluation takes the context."""
@@ -45,6 +48,7 @@ class SoundRecipe(Recipe[SoundSet]):
     crop_seconds: float = 1.28
     features: int = 256
     context: int = 256
+    stretch: float = 0.15
 
     @property
     def crop(self) -> int:

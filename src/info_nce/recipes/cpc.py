@@ -18,7 +18,7 @@ from info_nce.engines import Gathered
 from info_nce.errors import SettingError
 from info_nce.recipes.audio import SoundRecipe
 from info_nce.recipes.base import Inputs
-from info_nce.recipes.log_mel import BANDS, Convolutions, LogMel, latents_in
+from info_nce.recipes.log_mel import BANDS, Convolutions, LogMel, factors, latents_in, stretched
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,8 @@ class CPC(SoundRecipe):
 
     van den Oord et al. 2018, arXiv:1807.03748. Differs from the paper: log-mel frames in place of the waveform, steps 2
     to 5 of 20 ms in place of 1 to 12 of 10 ms, all latents of the recording as negatives in place of drawn ones, and a
-    small encoder, for minutes on a CPU.
+    small encoder, for minutes on a CPU. The context hears another throat than the one whose latents it predicts, in
+    the spirit of Kharitonov et al. 2020, arXiv:2007.00991.
 
     Args:
         batch_size: recordings per step, of all processes together.
@@ -45,7 +46,7 @@ class CPC(SoundRecipe):
     }
     shifts: ClassVar[tuple[int, ...]] = (0, 3)
 
-    steps: int = 600
+    steps: int = 900
     first_step: int = 2
     last_step: int = 5
     negatives: Literal["same", "both"] = "same"
@@ -72,10 +73,11 @@ class CPC(SoundRecipe):
         return CPCLoss(self.context, self.features, steps, self.negatives, engine=Gathered())
 
     def inputs(self, part: SoundSet, device: torch.device) -> Inputs:
-        """A piece of each recording."""
+        """A piece of each recording, and how it is stretched for the context and for what that predicts."""
 
-        def pieces(chosen: Int64[Tensor, " k"]) -> tuple[Tensor]:
-            return (part.crops(chosen, self.crop).to(device),)
+        def pieces(chosen: Int64[Tensor, " k"]) -> tuple[Tensor, Tensor]:
+            throats = torch.stack([factors(len(chosen), self.stretch) for _ in range(2)], dim=1)
+            return part.crops(chosen, self.crop).to(device), throats.to(device)
 
         return pieces
 
@@ -108,12 +110,15 @@ class Listener(nn.Module):
         self.encoder = Convolutions(BANDS, features, self.stride)
         self.memory = nn.GRU(features, context, batch_first=True)
 
-    def forward(self, waves: Float[Tensor, "n s"]) -> tuple[Float[Tensor, "n t c"], Float[Tensor, "n t d"]]:
-        """Context and latents."""
-        latents = self.encoder(self.front(waves))
-        return self.memory(latents)[0], latents
+    def forward(
+        self, waves: Float[Tensor, "n s"], throats: Float[Tensor, "n 2"]
+    ) -> tuple[Float[Tensor, "n t c"], Float[Tensor, "n t d"]]:
+        """Context of one throat, latents of the other."""
+        frames = self.front(waves)
+        heard, latents = self.encoder(torch.cat([stretched(frames, throat) for throat in throats.T])).chunk(2)
+        return self.memory(heard)[0], latents
 
     def context(self, waves: Float[Tensor, "n s"]) -> Float[Tensor, "n t c"]:
         """What is known at each time: the features to use afterwards."""
-        context: Tensor = self(waves)[0]
+        context: Tensor = self.memory(self.encoder(self.front(waves)))[0]
         return context

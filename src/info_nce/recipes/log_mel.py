@@ -1,6 +1,5 @@
 """Sound to numbers: log-mel frames, convolutions on them, and what a model makes of a whole recording."""
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -11,6 +10,8 @@ from info_nce.data.audio import SAMPLE_RATE, as_float
 
 WINDOW, HOP, FFT, BANDS = 400, 160, 512, 40
 """25 ms in every 10 ms, in 40 bands, as is usual for speech."""
+WIDTH = 3
+"""Frames that a latent looks at."""
 # A longer recording is sent through a model in pieces, so that its memory has a bound.
 _PIECE = 20 * SAMPLE_RATE
 # Far below speech, and above the rounding of 16 bits.
@@ -98,15 +99,48 @@ def latents_in(samples: int, stride: int) -> int:
 
 def mel_filters() -> Float[Tensor, "f b"]:
     """Triangles that overlap by half, evenly spaced in mel from 0 to 8 kHz."""
-
-    def mel(hertz: float) -> float:
-        return 2595 * math.log10(1 + hertz / 700)
-
-    corners = 700 * (10 ** (torch.linspace(0, mel(SAMPLE_RATE / 2), BANDS + 2, dtype=torch.float64) / 2595) - 1)
+    corners = _corners()
     bins = torch.linspace(0, SAMPLE_RATE / 2, FFT // 2 + 1, dtype=torch.float64)[:, None]
     rising = (bins - corners[:-2]) / (corners[1:-1] - corners[:-2])
     falling = (corners[2:] - bins) / (corners[2:] - corners[1:-1])
     return torch.minimum(rising, falling).clamp(min=0).float()
+
+
+def stretched(frames: Float[Tensor, "n t b"], factors: Float[Tensor, " n"]) -> Float[Tensor, "n t b"]:
+    """The same words from a longer or a shorter throat: every frequency of a recording times its factor.
+
+    Args:
+        frames: log-mel.
+        factors: one for each recording; above 1 what was loud at 1,000 Hz is loud above that.
+
+    Source:
+        Jaitly and Hinton 2013, "Vocal Tract Length Perturbation (VTLP) improves speech recognition", section 2. Differs
+        from it: bands are read between their neighbours, where the paper moves the filters; the highest are cut off.
+    """
+    middles = _corners()[1:-1].to(frames)
+    # Band b is what lay at its own frequency divided by the factor, counted in bands, which are even in mel.
+    place = (_mel(middles / factors[:, None]) / _mel(torch.tensor(SAMPLE_RATE / 2)) * (BANDS + 1) - 1).clamp(
+        0, BANDS - 1
+    )
+    below = place.floor().long().clamp(max=BANDS - 2)
+    share = place - below
+    mixing = frames.new_zeros(len(frames), BANDS, BANDS)
+    mixing.scatter_(1, below[:, None], (1 - share)[:, None]).scatter_add_(1, below[:, None] + 1, share[:, None])
+    return frames @ mixing
+
+
+def factors(count: int, strength: float) -> Float[Tensor, " n"]:
+    """Draw for `stretched`, evenly from 1 - strength to 1 + strength, from torch's global generator."""
+    return 1 + strength * (2 * torch.rand(count) - 1)
+
+
+def _mel(hertz: Tensor) -> Tensor:
+    return 2595 * torch.log10(1 + hertz / 700)
+
+
+def _corners() -> Float[Tensor, " c"]:
+    highest = _mel(torch.tensor(SAMPLE_RATE / 2, dtype=torch.float64))
+    return 700 * (10 ** (torch.linspace(0, float(highest), BANDS + 2, dtype=torch.float64) / 2595) - 1)
 
 
 class Convolutions(nn.Module):
@@ -123,7 +157,7 @@ class Convolutions(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
         super().__init__()
-        first = nn.Conv1d(inputs, outputs, 3, stride, padding=1)
+        first = nn.Conv1d(inputs, outputs, WIDTH, stride, padding=WIDTH // 2)
         self.layers = nn.ModuleList([first, nn.Conv1d(outputs, outputs, 1), nn.Conv1d(outputs, outputs, 1)])
         self.norms = nn.ModuleList(nn.LayerNorm(outputs) for _ in self.layers)
 

@@ -1,14 +1,18 @@
-"""Latents to entries of a codebook: what wav2vec 2.0 has its context tell apart."""
+"""Frames to entries of a codebook: what wav2vec 2.0 has its context tell apart."""
+
+import math
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-# n recordings, t latents, d features, G groups, V entries of a group
+# n recordings, t moments, f features of a frame, G groups, V entries of a group
 
-# Of the straight pull of latents towards their entries, beside that of the entries towards them.
-_COMMITMENT = 0.25
+# Of the first logits, for log-mel frames, whose deviation is about 2.
+_SPREAD = 1.5
+# Later ones move centres by less than two runs differ.
+_ROUNDS = 30
 
 
 class Gumbel(nn.Module):
@@ -17,7 +21,7 @@ class Gumbel(nn.Module):
     The noise shrinks from update to update with the temperature, which is a buffer, for a resumed run to go on with it.
 
     Args:
-        features: of a latent.
+        features: of a frame.
         outputs: of what is given, a multiple of `groups`.
         groups: codebooks, 2 in the paper.
         entries: of each codebook, 320 in the paper.
@@ -25,7 +29,7 @@ class Gumbel(nn.Module):
 
     Source:
         Baevski et al. 2020, arXiv:2006.11477, section 3.2, eq. 1; Jang et al. 2016, arXiv:1611.01144. The temperatures
-        are the paper's, the pace is not.
+        are the paper's, the pace is not; and what is quantized there are latents, which are learned.
     """
 
     HIGHEST, LOWEST = 2.0, 0.5
@@ -34,22 +38,22 @@ class Gumbel(nn.Module):
     def __init__(self, features: int, outputs: int, groups: int, entries: int, updates: int) -> None:
         super().__init__()
         self.logits = nn.Linear(features, groups * entries)
-        # The authors' code: uniform entries, and logits that are far enough apart to choose.
-        nn.init.normal_(self.logits.weight)
+        # As in the authors' code: uniform entries, and logits that are far enough apart to choose.
+        nn.init.normal_(self.logits.weight, std=_SPREAD / math.sqrt(features))
         nn.init.zeros_(self.logits.bias)
         self.codebook = nn.Parameter(torch.rand(groups, entries, outputs // groups))
         self.decay = (self.LOWEST / self.HIGHEST) ** (1 / max(1, updates))
         self.register_buffer("temperature", torch.tensor(self.HIGHEST))
 
-    def forward(self, latents: Float[Tensor, "n t d"]) -> tuple[Float[Tensor, "n t e"], Tensor, Tensor]:
-        """The entries; how much each recording uses each (n G V), without noise; and a penalty (n), here none."""
-        logits = self.logits(latents).float().unflatten(2, self.codebook.shape[:2])
+    def forward(self, frames: Float[Tensor, "n t f"]) -> tuple[Float[Tensor, "n t e"], Float[Tensor, "n g v"]]:
+        """The entries, and how much each recording uses each, without noise."""
+        logits = self.logits(frames).float().unflatten(2, self.codebook.shape[:2])
         if self.training:
             chosen = functional.gumbel_softmax(logits, float(self.temperature), hard=True)
         else:
             chosen = functional.one_hot(logits.argmax(-1), logits.shape[-1]).to(logits.dtype)
         quantized = torch.einsum("ntgv,gve->ntge", chosen, self.codebook).flatten(2)
-        return quantized, logits.softmax(-1).mean(1), latents.new_zeros(len(latents))
+        return quantized, logits.softmax(-1).mean(1)
 
     @torch.no_grad()
     def cool(self) -> None:
@@ -58,33 +62,45 @@ class Gumbel(nn.Module):
 
 
 class KMeans(nn.Module):
-    """Each group of the codebook gives the entry that lies nearest; the gradient passes as if nothing had happened.
+    """A frame's entry is that of the nearest of some centres, which are found once, before the first step.
 
     Args:
-        features: of a latent.
-        outputs: of what is given, a multiple of `groups`.
-        groups: codebooks.
-        entries: of each codebook.
+        features: of a frame.
+        outputs: of an entry.
+        entries: and as many centres; random ones until `fit` has found better.
 
     Source:
-        Baevski, Schneider, Auli 2019, "vq-wav2vec", arXiv:1910.05453, section 3.2, eq. 3, with its weight 0.25.
+        Hsu et al. 2021, "HuBERT", arXiv:2106.07447, section II.A: k-means of acoustic features as targets. Differs from
+        it: the entries, which the contrast compares, are learned, and there is no second round on what was learned.
     """
 
-    def __init__(self, features: int, outputs: int, groups: int, entries: int) -> None:
-        super().__init__()
-        self.projection = nn.Linear(features, outputs)
-        self.codebook = nn.Parameter(torch.randn(groups, entries, outputs // groups) / 2)
+    centres: Tensor
 
-    def forward(self, latents: Float[Tensor, "n t d"]) -> tuple[Float[Tensor, "n t e"], Tensor, Tensor]:
-        """The entries; how much each recording uses each (n G V); and how far latents are from them (n)."""
-        groups, entries, size = self.codebook.shape
-        points = self.projection(latents).float().unflatten(2, (groups, size))
-        distances = torch.cdist(points.detach().transpose(1, 2), self.codebook.detach())  # n G t V
-        nearest = functional.one_hot(distances.argmin(-1), entries).to(points.dtype).transpose(1, 2)
-        chosen = torch.einsum("ntgv,gve->ntge", nearest, self.codebook)
-        pulls = (chosen - points.detach()).square() + _COMMITMENT * (points - chosen.detach()).square()
-        straight = points + (chosen - points).detach()
-        return straight.flatten(2), nearest.mean(1), pulls.mean((1, 2, 3))
+    def __init__(self, features: int, outputs: int, entries: int) -> None:
+        super().__init__()
+        self.entries = nn.Embedding(entries, outputs)
+        self.register_buffer("centres", torch.randn(entries, features))
+
+    def forward(self, frames: Float[Tensor, "n t f"]) -> tuple[Float[Tensor, "n t e"], Float[Tensor, "n 1 v"]]:
+        """The entries, and how much each recording uses each."""
+        with torch.no_grad():
+            nearest = torch.cdist(frames.float(), self.centres[None].expand(len(frames), -1, -1)).argmin(-1)
+        usage = functional.one_hot(nearest, len(self.centres)).to(frames.dtype).mean(1)
+        return self.entries(nearest), usage[:, None]
+
+    @torch.no_grad()
+    def fit(self, frames: Float[Tensor, "m f"], seed: int) -> None:
+        """Find the centres.
+
+        Args:
+            frames: at least as many as there are centres.
+            seed: of the first guess; the same frames and seed give the same centres.
+        """
+        from sklearn.cluster import KMeans as Clusters  # noqa: PLC0415 (it takes seconds)
+
+        found = Clusters(len(self.centres), n_init=1, max_iter=_ROUNDS, random_state=seed % 2**32)
+        found.fit(frames.float().cpu().numpy())
+        self.centres.copy_(torch.from_numpy(found.cluster_centers_))
 
     def cool(self) -> None:
         """Nothing shrinks here."""
