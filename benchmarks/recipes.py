@@ -3,37 +3,40 @@
     python -m benchmarks.recipes [--recipes clip text] [--seeds 0 1 2] [--out runs/recipes]
 
 Each run is a process of its own, on an otherwise quiet machine. A run that is finished is not made again, and one that
-was stopped goes on. Seconds are those of training alone, as its metrics say.
+was stopped goes on. What was found is kept in benchmarks/recipes.json, from which the page is written: recipes that are
+not asked for keep their rows, unless their settings have changed since. Seconds are those of training alone, as its
+metrics say.
 """
 
+import json
 import statistics
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from rich.console import Console
 
 from benchmarks.machine import machine
 from info_nce.errors import needs_extra
 from info_nce.evaluation import Scorecard, load_scorecard
-from info_nce.evaluation.scorecard import TRAINED, Unit
-from info_nce.recipes import RECIPES
-from info_nce.recipes.runs import FINAL, load_run
+from info_nce.evaluation.scorecard import TRAINED, Unit, scorecard_from
+from info_nce.recipes import RECIPES, recipe_class
+from info_nce.recipes.runs import FINAL, load_run, read_config
 
 with needs_extra("train"):
     import tyro
 
-PAGE = Path("docs/recipes-measured.md")
+PAGE, RESULTS = Path("docs/recipes-measured.md"), Path("benchmarks/recipes.json")
 THREADS = 2
 _INTRO = (
-    "`make recipes`, on {cores} cores of {cpu}: each recipe with its defaults on its built-in data, seeds {seeds}, "
-    "{threads} threads. Numbers are means over the seeds of shares of held-out items (ranks and correlations as they "
-    "are), with the smallest and the largest in brackets; baselines that no seed touches have none. In bold: what was "
-    "trained, and the measure that the recipe is judged by. What each measure and baseline is, and what the data are: "
-    "[recipes.md](recipes.md), [data.md](data.md)."
+    "`make recipes`: each recipe with its defaults on its built-in data, {threads} threads on {machines}. Numbers are "
+    "means over the seeds of shares of held-out items (ranks and correlations as they are), with the smallest and the "
+    "largest in brackets; baselines that no seed touches have none. In bold: what was trained, and the measure that "
+    "the recipe is judged by. What each measure and baseline is, and what the data are: [recipes.md](recipes.md), "
+    "[data.md](data.md)."
 )
 
 
@@ -42,14 +45,28 @@ class Measured:
     """One run.
 
     Args:
+        recipe: by name.
+        seed: of training.
         seconds: of training.
         data: that it was trained on.
+        machine: that trained it, in words.
+        settings: of the recipe.
         card: its scores.
     """
 
+    recipe: str
+    seed: int
     seconds: float
     data: str
+    machine: str
+    settings: dict[str, Any]
     card: Scorecard
+
+    @property
+    def of_today(self) -> bool:
+        """Whether the recipe's defaults are still those that were measured."""
+        defaults = {name: field.default for name, field in recipe_class(self.recipe).__dataclass_fields__.items()}
+        return self.settings == defaults | {"seed": self.seed, "threads": THREADS}
 
 
 def measured(recipe: str, seed: int, out: Path) -> Measured:
@@ -58,12 +75,27 @@ def measured(recipe: str, seed: int, out: Path) -> Measured:
     program = [sys.executable, "-m", "info_nce"]
     if not (folder / FINAL).exists():
         start = ["--resume", str(folder)] if (folder / "config.json").exists() else ["--run", str(folder)]
-        settings = [] if start[0] == "--resume" else ["--seed", str(seed), "--threads", str(THREADS)]
-        subprocess.run([*program, "train", recipe, *start, *settings], check=True)  # noqa: S603 (our own words)
+        chosen = [] if start[0] == "--resume" else ["--seed", str(seed), "--threads", str(THREADS)]
+        subprocess.run([*program, "train", recipe, *start, *chosen], check=True)  # noqa: S603 (our own words)
     elif not (folder / "evaluation.json").exists():
         subprocess.run([*program, "evaluate", str(folder)], check=True)  # noqa: S603 (as above)
-    run = load_run(folder)
-    return Measured(run.metrics()[-1]["seconds"], run.data["name"], load_scorecard(folder))
+    run, here = load_run(folder), "{cores} cores of {cpu}".format(**machine())
+    seconds, settings = run.metrics()[-1]["seconds"], read_config(folder).config
+    return Measured(recipe, seed, seconds, run.data["name"], here, settings, load_scorecard(folder))
+
+
+def remembered(file: Path) -> list[Measured]:
+    """What was measured before, and is still what the defaults are."""
+    if not file.exists():
+        return []
+    rows = json.loads(file.read_text(encoding="utf-8"))
+    return [run for row in rows if (run := Measured(**row | {"card": scorecard_from(row["card"])})).of_today]
+
+
+def remember(runs: Iterable[Measured], file: Path) -> None:
+    """Keep what was measured."""
+    rows = [asdict(run) | {"card": run.card.plain()} for run in runs]
+    file.write_text(json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def table(runs: Sequence[Measured]) -> list[str]:
@@ -104,22 +136,19 @@ def summary(found: dict[str, list[Measured]]) -> list[str]:
     return lines
 
 
-def page(found: dict[str, list[Measured]], seeds: Sequence[int]) -> str:
+def page(found: dict[str, list[Measured]]) -> str:
     """All of it as a page."""
-    text = [
-        "# What the recipes reach",
-        "",
-        _INTRO.format(**machine(), seeds=", ".join(map(str, seeds)), threads=THREADS),
-        "",
-        *summary(found),
-    ]
+    every = [run for runs in found.values() for run in runs]
+    machines = " and ".join(dict.fromkeys(run.machine for run in every))
+    text = ["# What the recipes reach", "", _INTRO.format(machines=machines, threads=THREADS), "", *summary(found)]
     for recipe, runs in found.items():
-        minutes = [run.seconds / 60 for run in runs]
+        seeds = ", ".join(str(run.seed) for run in runs)
+        minutes = statistics.median(run.seconds / 60 for run in runs)
         text += [
             "",
             f"## {recipe}",
             "",
-            f"{RECIPES[recipe][1]}. Data: {runs[0].data}; {statistics.median(minutes):.1f} minutes of training.",
+            f"{RECIPES[recipe][1]}. Data: {runs[0].data}; {minutes:.1f} minutes of training; seeds {seeds}.",
             "",
             *table(runs),
         ]
@@ -130,6 +159,7 @@ def main(
     recipes: Annotated[tuple[str, ...], tyro.conf.arg(help="which; all by default")] = tuple(RECIPES),
     seeds: tuple[int, ...] = (0, 1, 2),
     out: Path = Path("runs/recipes"),
+    results: Path = RESULTS,
     page_file: Path = PAGE,
 ) -> None:
     """Measure, and write the page.
@@ -138,10 +168,16 @@ def main(
         recipes: by name.
         seeds: of training.
         out: where the runs go.
+        results: where the numbers are kept.
         page_file: what to write.
     """
-    found = {recipe: [measured(recipe, seed, out) for seed in seeds] for recipe in recipes}
-    page_file.write_text(page(found, seeds), encoding="utf-8")
+    rows = {(run.recipe, run.seed): run for run in remembered(results)}
+    for recipe in recipes:
+        for seed in seeds:
+            rows[recipe, seed] = measured(recipe, seed, out)
+            remember((rows[key] for key in sorted(rows)), results)
+    found = {recipe: [rows[key] for key in sorted(rows) if key[0] == recipe] for recipe in RECIPES}
+    page_file.write_text(page({recipe: runs for recipe, runs in found.items() if runs}), encoding="utf-8")
     Console().print(f"written: {page_file}")
 
 

@@ -1,22 +1,26 @@
 """The table of all recipes, from made-up scorecards and from one real run."""
 
 import subprocess
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
-from benchmarks.recipes import Measured, measured, page, table
+from benchmarks.recipes import THREADS, Measured, measured, page, remember, remembered, table
 from info_nce.evaluation import Score, Scorecard
+from info_nce.recipes.simclr import SimCLR
 
 
-def run(value: float, seconds: float) -> Measured:
+def run(value: float, seconds: float, seed: int = 0) -> Measured:
     scores = (
         Score("chance", "R@10", 0.033),
         Score("ridge", "R@10", 0.31, 0.02),
         Score("trained", "R@10", value, 0.02),
         Score("trained", "median rank", 20 + 10 * value, unit="rank"),
     )
-    return Measured(seconds, "emoji", Scorecard("a", "simclr", "", {}, "R@10", scores))
+    card = Scorecard("a", "simclr", "", {}, "R@10", scores)
+    settings = asdict(SimCLR(seed=seed, threads=THREADS))
+    return Measured("simclr", seed, seconds, "emoji", "2 cores of a machine", settings, card)
 
 
 def test_the_table_has_the_mean_and_the_range_of_the_seeds() -> None:
@@ -26,9 +30,20 @@ def test_the_table_has_the_mean_and_the_range_of_the_seeds() -> None:
 
 
 def test_the_page_begins_with_one_row_for_each_recipe() -> None:
-    text = page({"simclr": [run(0.2, 60), run(0.4, 180), run(0.3, 90)]}, (0, 1, 2))
+    text = page({"simclr": [run(0.2, 60), run(0.4, 180, 1), run(0.3, 90, 2)]})
     assert "| simclr | emoji | 1.5 | R@10 | **0.300 (0.200 to 0.400)** | chance 0.033; ridge 0.310 |" in text
-    assert "seeds 0, 1, 2" in text
+    assert "1.5 minutes of training; seeds 0, 1, 2." in text
+    assert "2 threads on 2 cores of a machine." in text
+
+
+def test_what_was_measured_is_remembered_until_a_default_changes(tmp_path: Path) -> None:
+    file = tmp_path / "recipes.json"
+    assert remembered(file) == []
+    other = replace(run(0.9, 60, 1), settings=asdict(SimCLR(seed=1, threads=THREADS, steps=7)))
+    remember([run(0.2, 60), other], file)
+    (found,) = remembered(file)
+    assert (found.seed, found.seconds, found.settings) == (0, 60, run(0.2, 60).settings)
+    assert table([found]) == table([run(0.2, 60)])
 
 
 def test_a_real_run_is_made_once_and_then_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,4 +59,5 @@ def test_a_real_run_is_made_once_and_then_read(tmp_path: Path, monkeypatch: pyte
     assert len(words) == 1
     assert words[0][3:] == ["train", "simclr", "--run", str(tmp_path / "simclr-3"), "--seed", "3", "--threads", "2"]
     assert found[0].data == "digits"
+    assert not found[0].of_today  # two steps are no default
     assert found[0].card.measures() == found[1].card.measures() != []

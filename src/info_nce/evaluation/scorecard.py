@@ -74,17 +74,21 @@ class Scorecard:
         """One cell of the table; None where that was not measured."""
         return next((s for s in self.scores if (s.system, s.measure) == (system, measure)), None)
 
+    def plain(self) -> dict[str, Any]:
+        """What JSON can hold of it: all, with null for NaN; `scorecard_from` makes it whole again."""
+        plain = asdict(self)
+        for score in plain["scores"]:
+            for name in ("value", "standard_error"):
+                score[name] = score[name] if math.isfinite(score[name]) else None
+        return plain
+
     def save(self, folder: Path) -> Path:
         """Write evaluation.json, whole or not at all; NaN becomes null.
 
         Raises:
             RunError: the disk is full or cannot be written to.
         """
-        plain = asdict(self)
-        for score in plain["scores"]:
-            for name in ("value", "standard_error"):
-                score[name] = score[name] if math.isfinite(score[name]) else None
-        text = json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(self.plain(), indent=1, ensure_ascii=False, allow_nan=False)
         write_safely(folder / FILE, f"{text}\n".encode())
         return folder / FILE
 
@@ -97,9 +101,7 @@ def load_scorecard(folder: Path) -> Scorecard:
     """
     file = folder / FILE
     try:
-        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        scores = tuple(_score(score) for score in found["scores"])
-        return Scorecard(**{**found, "scores": scores, "notes": tuple(found["notes"])})
+        return scorecard_from(json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(
             f"{file} cannot be read.",
@@ -107,6 +109,12 @@ def load_scorecard(folder: Path) -> Scorecard:
             expected="the numbers of an evaluation of this run",
             advice=f"info-nce evaluate {folder}",
         ) from error
+
+
+def scorecard_from(plain: Mapping[str, Any]) -> Scorecard:
+    """Make a scorecard of what `Scorecard.plain` gave."""
+    scores = tuple(_score(score) for score in plain["scores"])
+    return Scorecard(**{**plain, "scores": scores, "notes": tuple(plain["notes"])})
 
 
 def _score(found: dict[str, Any]) -> Score:
