@@ -13,7 +13,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -65,7 +65,7 @@ class Measured:
     @property
     def of_today(self) -> bool:
         """Whether the recipe's defaults are still those that were measured."""
-        defaults = {name: field.default for name, field in recipe_class(self.recipe).__dataclass_fields__.items()}
+        defaults = {field.name: field.default for field in fields(recipe_class(self.recipe))}
         return self.settings == defaults | {"seed": self.seed, "threads": THREADS}
 
 
