@@ -47,34 +47,37 @@ def test_the_noise_shrinks_to_its_floor_and_is_part_of_the_state() -> None:
     assert float(quantizer.state_dict()["temperature"]) == pytest.approx(0.5)
 
 
-def test_k_means_takes_the_nearest_centre_and_gives_its_entry() -> None:
-    quantizer = KMeans(6, 4, 5)
+def test_k_means_takes_the_nearest_centre_of_each_group_and_gives_its_entry() -> None:
+    quantizer = KMeans(6, 4, 2, 5)
     frames = torch.randn(2, 3, 6, requires_grad=True)
     quantized, usage = quantizer(frames)
     for row in range(2):
-        counts = torch.zeros(1, 5)
+        counts = torch.zeros(2, 5)
         for time in range(3):
-            squares = [float((frames.detach()[row, time] - centre).square().sum()) for centre in quantizer.centres]
-            nearest = squares.index(min(squares))
-            counts[0, nearest] += 1 / 3
-            torch.testing.assert_close(quantized[row, time], quantizer.entries.weight[nearest])
+            for group in range(2):
+                part = frames.detach()[row, time, 3 * group : 3 * group + 3]
+                squares = [float((part - centre).square().sum()) for centre in quantizer.centres[group]]
+                nearest = squares.index(min(squares))
+                counts[group, nearest] += 1 / 3
+                given = quantized[row, time, 2 * group : 2 * group + 2]
+                torch.testing.assert_close(given, quantizer.codebook[group, nearest])
         torch.testing.assert_close(usage[row], counts)
     quantized.sum().backward()
     assert frames.grad is None  # what is heard is no guess that could be made easier
-    assert quantizer.entries.weight.grad is not None
+    assert quantizer.codebook.grad is not None
 
 
 def test_k_means_finds_the_middles_of_heaps_and_the_same_seed_finds_the_same() -> None:
     middles = torch.tensor([[0.0, 9.0], [9.0, 0.0], [-9.0, -9.0]])
-    frames = middles.repeat_interleave(50, 0) + 0.1 * torch.randn(150, 2)
-    quantizer, again = KMeans(2, 4, 3), KMeans(2, 4, 3)
+    frames = torch.cat([middles.repeat_interleave(50, 0), middles.repeat(50, 1)], dim=1) + 0.1 * torch.randn(150, 4)
+    quantizer, again = KMeans(4, 4, 2, 3), KMeans(4, 4, 2, 3)
     quantizer.fit(frames, seed=2**40)
     again.fit(frames, seed=2**40)
     torch.testing.assert_close(quantizer.centres, again.centres, rtol=0, atol=0)
-    usage = quantizer(frames[None])[1]
-    torch.testing.assert_close(usage[0, 0], torch.full((3,), 1 / 3))
-    assert float(torch.cdist(quantizer.centres, middles).amin(1).max()) < 0.1
-    assert list(quantizer.state_dict()) == ["centres", "entries.weight"]  # a resumed run needs both
+    torch.testing.assert_close(quantizer(frames[None])[1], torch.full((1, 2, 3), 1 / 3))
+    for centres in quantizer.centres:
+        assert float(torch.cdist(centres, middles).amin(1).max()) < 0.1
+    assert set(quantizer.state_dict()) == {"centres", "codebook"}  # a resumed run needs both
 
 
 def test_an_even_codebook_has_nothing_idle_and_one_entry_leaves_the_rest_so() -> None:

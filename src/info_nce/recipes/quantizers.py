@@ -62,31 +62,37 @@ class Gumbel(nn.Module):
 
 
 class KMeans(nn.Module):
-    """A frame's entry is that of the nearest of some centres, which are found once, before the first step.
+    """Each group of the codebook gives the entry of the nearest centre, of those found once before the first step.
+
+    A group looks at its own equal part of a frame's features, as in product quantization.
 
     Args:
-        features: of a frame.
-        outputs: of an entry.
-        entries: and as many centres; random ones until `fit` has found better.
+        features: of a frame, a multiple of `groups`.
+        outputs: of what is given, a multiple of `groups`.
+        groups: codebooks.
+        entries: of each, with as many centres; random ones until `fit` has found better.
 
     Source:
         Hsu et al. 2021, "HuBERT", arXiv:2106.07447, section II.A: k-means of acoustic features as targets. Differs from
-        it: the entries, which the contrast compares, are learned, and there is no second round on what was learned.
+        it: the entries, which the contrast compares, are learned; there is no second round on what was learned; groups
+        as in Jegou, Douze, Schmid 2011, "Product quantization for nearest neighbor search", section II.B.
     """
 
     centres: Tensor
 
-    def __init__(self, features: int, outputs: int, entries: int) -> None:
+    def __init__(self, features: int, outputs: int, groups: int, entries: int) -> None:
         super().__init__()
-        self.entries = nn.Embedding(entries, outputs)
-        self.register_buffer("centres", torch.randn(entries, features))
+        self.register_buffer("centres", torch.randn(groups, entries, features // groups))
+        self.codebook = nn.Parameter(torch.rand(groups, entries, outputs // groups))
 
-    def forward(self, frames: Float[Tensor, "n t f"]) -> tuple[Float[Tensor, "n t e"], Float[Tensor, "n 1 v"]]:
+    def forward(self, frames: Float[Tensor, "n t f"]) -> tuple[Float[Tensor, "n t e"], Float[Tensor, "n g v"]]:
         """The entries, and how much each recording uses each."""
+        groups, entries, size = self.centres.shape
         with torch.no_grad():
-            nearest = torch.cdist(frames.float(), self.centres[None].expand(len(frames), -1, -1)).argmin(-1)
-        usage = functional.one_hot(nearest, len(self.centres)).to(frames.dtype).mean(1)
-        return self.entries(nearest), usage[:, None]
+            parts = frames.float().reshape(*frames.shape[:2], groups, size).transpose(1, 2)  # n g t f
+            nearest = torch.cdist(parts, self.centres).argmin(-1)
+        chosen = [entry[place] for entry, place in zip(self.codebook, nearest.unbind(1), strict=True)]
+        return torch.cat(chosen, dim=-1), functional.one_hot(nearest, entries).float().mean(2)
 
     @torch.no_grad()
     def fit(self, frames: Float[Tensor, "m f"], seed: int) -> None:
@@ -98,9 +104,10 @@ class KMeans(nn.Module):
         """
         from sklearn.cluster import KMeans as Clusters  # noqa: PLC0415 (it takes seconds)
 
-        found = Clusters(len(self.centres), n_init=1, max_iter=_ROUNDS, random_state=seed % 2**32)
-        found.fit(frames.float().cpu().numpy())
-        self.centres.copy_(torch.from_numpy(found.cluster_centers_))
+        groups, entries, _ = self.centres.shape
+        for centres, part in zip(self.centres, frames.float().cpu().chunk(groups, 1), strict=True):
+            found = Clusters(entries, n_init=1, max_iter=_ROUNDS, random_state=seed % 2**32).fit(part.numpy())
+            centres.copy_(torch.from_numpy(found.cluster_centers_))
 
     def cool(self) -> None:
         """Nothing shrinks here."""

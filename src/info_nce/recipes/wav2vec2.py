@@ -39,10 +39,9 @@ class Wav2Vec2(SoundRecipe):
         distractors: drawn for each hidden latent from the other hidden ones of its recording; 100 in the paper.
         mask_share: the share of latents at which a hidden span begins; 0.065 in the paper.
         mask_span: latents of a span, of 20 ms each; spans may overlap. 10 in the paper.
-        quantizer: how the entry of a codebook is found: as the one with the nearest centre, of centres found by
-            "k-means" before the first step (arXiv:2106.07447), or by noisy logits that are learned, "gumbel", as in the
-            paper.
-        groups: codebooks, one entry of each is taken; k-means has 1, gumbel 2 in the paper.
+        quantizer: how the entry of a codebook is found: by noisy logits that are learned, "gumbel", as in the paper, or
+            by the nearest of the centres that "k-means" finds before the first step (arXiv:2106.07447).
+        groups: codebooks, one entry of each is taken; 2 in the paper.
         entries: of each codebook; 320 in the paper.
         targets: features in which context and quantized sounds are compared.
         diversity: of gumbel: the weight of the share of the codebook that lies idle (eq. 4); 0.1 in the paper.
@@ -62,15 +61,16 @@ class Wav2Vec2(SoundRecipe):
         "diversity": (0, 100),
     }
 
-    steps: int = 500
+    steps: int = 700
+    learning_rate: float = 1e-3
     context: int = 384
     temperature: float = 0.1
     distractors: int = 100
     mask_share: float = 0.1
     mask_span: int = 5
-    quantizer: Literal["k-means", "gumbel"] = "k-means"
-    groups: int = 1
-    entries: int = 256
+    quantizer: Literal["gumbel", "k-means"] = "gumbel"
+    groups: int = 2
+    entries: int = 64
     targets: int = 128
     diversity: float = 0.1
 
@@ -89,28 +89,22 @@ class Wav2Vec2(SoundRecipe):
                 expected="something left to tell it from",
                 advice="a smaller --mask-span, or a larger --crop-seconds",
             )
-        if self.quantizer == "k-means" and self.groups > 1:
-            raise SettingError(
-                "k-means has one codebook.",
-                got=f"--quantizer k-means --groups {self.groups}",
-                expected="1 group",
-                advice="--quantizer gumbel, or leave --groups out",
-            )
-        if self.targets % self.groups:
-            raise SettingError(
-                "--targets are joined of as many equal parts as there are --groups.",
-                got=f"--targets {self.targets} --groups {self.groups}",
-                expected="a multiple",
-                advice="leave them out: 128 and 1",
-            )
+        parts = {"--targets": self.targets}
+        if self.quantizer == "k-means":
+            parts["the numbers of log-mel that a latent looks at"] = Hider.beneath
+        for what, count in parts.items():
+            if count % self.groups:
+                raise SettingError(
+                    f"--groups must share out {what} evenly.",
+                    got=f"{count} for --groups {self.groups}",
+                    expected="a multiple",
+                    advice="leave them out: 128 and 2",
+                )
 
     def model(self, about: Mapping[str, Any]) -> nn.Module:  # noqa: ARG002 (recordings are all brought to one rate)
         """Convolutions, a bidirectional GRU on them, and the codebook."""
-        quantizer: Gumbel | KMeans
-        if self.quantizer == "gumbel":
-            quantizer = Gumbel(Hider.beneath, self.targets, self.groups, self.entries, updates=self.steps)
-        else:
-            quantizer = KMeans(Hider.beneath, self.targets, self.entries)
+        sizes = Hider.beneath, self.targets, self.groups, self.entries
+        quantizer = Gumbel(*sizes, updates=self.steps) if self.quantizer == "gumbel" else KMeans(*sizes)
         return Hider(self.features, self.context, self.targets, quantizer)
 
     def criterion(self, about: Mapping[str, Any]) -> nn.Module:  # noqa: ARG002 (see above)
