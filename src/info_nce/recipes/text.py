@@ -72,7 +72,7 @@ class TextPairs(Recipe[TextPairSet]):
     }
 
     data: str = "glosses"
-    steps: int = 900
+    steps: int = 1400
     batch_size: int = 512
     learning_rate: float = 1e-2
     loss: Loss = "info_nce"
