@@ -64,9 +64,9 @@ class Measured:
 
     @property
     def of_today(self) -> bool:
-        """Whether the recipe's defaults are still those that were measured."""
+        """Whether the recipe's defaults are still those that were measured; a setting added since has no say."""
         defaults = {field.name: field.default for field in fields(recipe_class(self.recipe))}
-        return self.settings == defaults | {"seed": self.seed, "threads": THREADS}
+        return defaults | self.settings == defaults | {"seed": self.seed, "threads": THREADS}
 
 
 def measured(recipe: str, seed: int, out: Path) -> Measured:

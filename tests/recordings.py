@@ -10,6 +10,8 @@ import soundfile
 from info_nce.data.audio import SAMPLE_RATE
 from info_nce.data.espeak import Utterance, open_espeak, wheel_of_this_platform
 from info_nce.data.speech import LANGUAGE, at_16_khz
+from info_nce.recipes.cpc import Listener
+from info_nce.recipes.log_mel import BANDS, Convolutions
 from tests.wheels import fetched
 
 VOICES = ("f1", "m3")
@@ -59,3 +61,8 @@ def noise(
     """Loud enough to count as a recording."""
     shape = (round(seconds * rate), channels)
     return np.random.default_rng(seed).uniform(-0.5, 0.5, shape).astype(np.float32)
+
+
+def listener(features: int, context: int) -> Listener:
+    """The small model of CPC, in use."""
+    return Listener(Convolutions(BANDS, features, Listener.stride), features, context).eval()

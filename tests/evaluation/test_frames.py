@@ -19,8 +19,7 @@ from info_nce.evaluation.frames import (
     share,
     voice_scores,
 )
-from info_nce.recipes.cpc import Listener
-from tests.recordings import SENTENCES, spoken
+from tests.recordings import SENTENCES, listener, spoken
 from tests.recordings import VOICES as SPEAKERS
 
 
@@ -73,7 +72,7 @@ def test_the_surroundings_hold_the_frames_around_a_moment() -> None:
 
 
 def test_a_context_is_taken_where_the_moment_is_and_later() -> None:
-    model = Listener(8, 6).eval()
+    model = listener(8, 6)
     wave, chosen = torch.randn(1, SAMPLE_RATE), torch.tensor([10, 21])
     every = model.context(wave)[0]
     found = context(model, (0, 3))(wave, chosen)
@@ -92,7 +91,7 @@ def test_moments_of_one_recording_are_not_independent() -> None:
 
 
 def test_log_mel_tells_phones_better_than_guessing_and_voices_too(speech: Splits[SoundSet]) -> None:
-    models = Listener(16, 16).eval(), Listener(16, 16).eval()
+    models = listener(16, 16), listener(16, 16)
     scores, verdict = phone_scores(speech, *models, (0, 3))
     found = {score.system: score.value for score in scores}
     assert list(found) == [

@@ -10,12 +10,12 @@ from rich.console import Console
 from info_nce.errors import DataError, RunError, SettingError
 from info_nce.recipes import loop
 from info_nce.recipes.checkpoints import load_tensors
-from info_nce.recipes.cpc import CPC, Listener
+from info_nce.recipes.cpc import CPC
 from info_nce.recipes.interruption import Interruption
 from info_nce.recipes.log_mel import latents_in
 from info_nce.recipes.runs import load_run, recipe_of
 from info_nce.recipes.train import train
-from tests.recordings import folder_of_speech
+from tests.recordings import folder_of_speech, listener
 
 QUIET = Console(quiet=True)
 
@@ -86,7 +86,7 @@ def test_guessing_costs_the_logarithm_of_the_candidates(config: CPC, negatives: 
 
 
 def test_the_context_knows_nothing_of_what_comes_later() -> None:
-    model = Listener(8, 8)
+    model = listener(8, 8)
     frames = torch.randn(1, 30, 40, requires_grad=True)
     model.memory(model.encoder(frames))[0][0, 6].sum().backward()
     assert frames.grad is not None

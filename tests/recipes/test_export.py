@@ -11,13 +11,15 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from info_nce.errors import RunError, SettingError
+from info_nce.recipes import recipe_class
 from info_nce.recipes.base import Network
-from info_nce.recipes.export import export
+from info_nce.recipes.export import Format, export
 from info_nce.recipes.programs import torchscript_program
 from info_nce.recipes.runs import load_run
 from info_nce.recipes.simclr import SimCLR
 from info_nce.recipes.train import train
 from tests.pictures import folder_of
+from tests.recipes.small import CASES, small
 
 
 @pytest.fixture(scope="module")
@@ -121,3 +123,26 @@ def test_a_folder_in_use_is_left_alone(run: Path, tmp_path: Path) -> None:
     moved = replace(load_run(run), data={**load_run(run).data, "fingerprint": "0"})
     with pytest.raises(RunError, match="is not there"):
         export(moved, tmp_path / "out", "torchscript")
+
+
+RECURRENT = "cpc", "wav2vec2"  # the exporter writes the length of the example into a recurrent network
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["torchscript", "onnx"])
+@pytest.mark.parametrize("case", CASES)
+def test_every_recipe_becomes_a_program_or_says_why_not(tmp_path: Path, case: str, form: Format) -> None:
+    if form == "onnx":
+        pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    name = case.split(maxsplit=1)[0]
+    recipe = recipe_class(name)(**small(case, tmp_path), threads=1)
+    assert train(recipe, tmp_path / "run", Console(quiet=True))
+    run = load_run(tmp_path / "run")
+    for kind in run.embedders():
+        if form == "onnx" and name in RECURRENT:
+            with pytest.raises(SettingError, match=r"another --format|cannot become"):
+                export(run, tmp_path / kind, form, kind=kind)
+            assert not (tmp_path / kind).exists()
+        else:
+            program, _ = export(run, tmp_path / kind, form, kind=kind)  # which has compared its embeddings
+            assert program.stat().st_size > 1_000

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from info_nce.data.audio import SAMPLE_RATE
-from info_nce.recipes.cpc import Listener
 from info_nce.recipes.log_mel import (
     BANDS,
     FFT,
@@ -20,6 +19,7 @@ from info_nce.recipes.log_mel import (
     pooled,
     stretched,
 )
+from tests.recordings import listener
 
 
 def by_hand(
@@ -76,7 +76,7 @@ def test_latents_three_frames_apart_share_no_frame() -> None:
 
 
 def test_a_recording_of_any_length_becomes_one_row() -> None:
-    model = Listener(8, 6).eval()
+    model = listener(8, 6)
     waves = [torch.randint(-9_000, 9_000, (length,)).short() for length in (99, 20_000, 640_300)]
     rows = pooled(model, waves)
     assert rows.shape == (3, 6)

@@ -1,5 +1,6 @@
 """The trainer on several processes: the same steps as one, stopped together, and ended together."""
 
+import math
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ from info_nce.recipes.runs import load_run, read_config
 from tests.distributed.spawn import run
 from tests.pictures import folder_of
 from tests.recipes import processes_work as work
+from tests.recipes.small import CASES, small
 
 ASKING = 2, 1  # at which step, which process
 
@@ -137,9 +139,9 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder_of(tmp_path_factory.mktemp("pictures"), 40, classes=("a", "b"))
 
 
-def start(*words: str) -> subprocess.Popen[str]:
+def start(*words: str, recipe: str = "simclr") -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [*LAUNCH, "train", "simclr", *words],
+        [*LAUNCH, "train", recipe, *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -156,6 +158,23 @@ def test_torchrun_trains_one_run_on_two_processes(tmp_path: Path, pictures: Path
     assert load_run(run_folder).finished
     assert read_config(run_folder).processes == 2
     assert [line["step"] for line in load_run(run_folder).metrics()] == [3]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", sorted(set(CASES) - {"simclr"}))
+def test_every_other_recipe_is_trained_by_two_processes_too(tmp_path: Path, case: str) -> None:
+    run_folder, settings = tmp_path / "run", small(case, tmp_path)
+    words = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
+    process = start("--run", str(run_folder), *words, recipe=case.split(maxsplit=1)[0])
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    run = load_run(run_folder)
+    assert read_config(run_folder).processes == 2
+    assert run.finished
+    assert run.metrics()[-1]["step"] == settings["steps"]
+    assert math.isfinite(run.metrics()[-1]["loss"])
+    pairs = zip(run.untrained().parameters(), run.model().parameters(), strict=True)
+    assert any(not torch.equal(before, after) for before, after in pairs)
 
 
 @pytest.mark.slow

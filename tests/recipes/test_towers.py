@@ -206,10 +206,15 @@ def test_looking_at_the_width_leaves_the_statistics_of_batch_norm_alone(own: str
     assert next(part for part in tower.modules() if isinstance(part, nn.BatchNorm1d)).num_batches_tracked == 0
 
 
-def test_a_tower_for_sound_is_a_function_too(own: str) -> None:
+def test_a_tower_for_anything_else_is_a_function_too(own: str) -> None:
     pytest.importorskip("transformers", reason="the extra text is not installed")
     tower = own_tower(f"{own}:ear", torch.rand(1, 160), {}).eval()
     assert tower(torch.rand(3, 160)).shape == (3, tower.features) == (3, 8)
+    with pytest.raises(SettingError, match=r"floats \(2, 7, d\)"):
+        own_tower(f"{own}:ear", torch.rand(1, 160), {}, steps=7)
+    for spec in ("transformers:facebook/wav2vec2-base", "timm:resnet18"):
+        with pytest.raises(SettingError, match="module:factory"):
+            own_tower(spec, torch.rand(1, 160), {})
 
 
 @pytest.mark.parametrize(

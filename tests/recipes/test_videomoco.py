@@ -23,6 +23,13 @@ from tests.videos import digits_wheel, videos_in
 
 QUIET = Console(quiet=True)
 
+OWN = """
+from torch import nn
+
+def eye(channels, image_size, frames):
+    return nn.Sequential(nn.Flatten(), nn.Linear(frames * channels * image_size ** 2, 5))
+"""
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -60,6 +67,25 @@ def test_ones_own_videos_are_trained_on_evaluated_and_embedded(tmp_path: Path, t
     h = run.embed("video", videos)
     assert h.shape == (len(videos), 32)
     torch.testing.assert_close(run.embed("video", videos[:, 2:6]), h)  # the middle of eight frames
+
+
+def test_an_encoder_of_ones_own_takes_the_place_of_both_streams(
+    tmp_path: Path, tiny: VideoMoCo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_eye_of_videos.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    recipe = replace(tiny, steps=2, encoder="own_eye_of_videos:eye")
+    with pytest.raises(SettingError, match="--appearance 0"):
+        train(recipe, tmp_path / "run", QUIET)
+    recipe = replace(recipe, appearance=0.0, drop="adversarial", drop_share=0.5)
+    assert train(recipe, tmp_path / "run", QUIET)
+    run = load_run(tmp_path / "run")
+    videos = run.splits().test.items("video")
+    h = run.embed("video", videos)
+    pixels = videos[:, 2:6].float() / 255
+    layer = next(part for part in run.model().modules() if isinstance(part, nn.Linear))  # as `eye` made it
+    torch.testing.assert_close(h, layer(pixels.flatten(1)).detach())
+    assert run.recipe.evaluate(run).find("trained", "folder, linear probe") is not None
 
 
 def test_without_labels_a_clip_is_found_by_the_other_one_of_its_video(tmp_path: Path, tiny: VideoMoCo) -> None:

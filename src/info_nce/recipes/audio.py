@@ -12,7 +12,8 @@ from info_nce.data.audio import SAMPLE_RATE, SoundSet, as_float
 from info_nce.data.splits import Splits
 from info_nce.errors import SettingError
 from info_nce.recipes.base import Embedder, Network, Recipe
-from info_nce.recipes.log_mel import MeanContext, pooled
+from info_nce.recipes.log_mel import MeanContext, latents_in, pooled
+from info_nce.recipes.sound_encoders import STRIDE
 
 if TYPE_CHECKING:
     from info_nce.evaluation.scorecard import Scorecard
@@ -32,6 +33,7 @@ class SoundRecipe(Recipe[SoundSet]):
         context: features of the context, from which latents are predicted; the work grows with its square.
         stretch: how far frequencies are scaled up or down at random, so that what is learned does not depend on the
             voice; 0 leaves them alone. 0.1 in VTLP (Jaitly and Hinton 2013), for labels.
+        encoder: another encoder, from log-mel frames of 10 ms (n u 40) to latents of 20 ms (n t d): module:factory.
     """
 
     ranges: ClassVar[dict[str, tuple[float, float]]] = Recipe.ranges | {
@@ -49,6 +51,12 @@ class SoundRecipe(Recipe[SoundSet]):
     features: int = 256
     context: int = 256
     stretch: float = 0.15
+    encoder: str = ""
+
+    @property
+    def latents(self) -> int:
+        """How many a piece has."""
+        return latents_in(self.crop, STRIDE)
 
     @property
     def crop(self) -> int:

@@ -18,7 +18,8 @@ from info_nce.engines import Gathered
 from info_nce.errors import SettingError
 from info_nce.recipes.audio import SoundRecipe
 from info_nce.recipes.base import Inputs
-from info_nce.recipes.log_mel import BANDS, Convolutions, LogMel, factors, latents_in, stretched
+from info_nce.recipes.log_mel import LogMel, factors, stretched
+from info_nce.recipes.sound_encoders import STRIDE, sound_encoder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,18 +55,19 @@ class CPC(SoundRecipe):
     def check(self) -> None:
         """Refuse steps that no crop holds, too."""
         super().check()
-        latents = latents_in(self.crop, Listener.stride)
-        if not self.first_step <= self.last_step < latents:
+        if not self.first_step <= self.last_step < self.latents:
             raise SettingError(
                 "--first-step, --last-step and --crop-seconds do not fit.",
-                got=f"steps {self.first_step} to {self.last_step} in a crop of {latents} latents",
-                expected=f"the first at most the last, and the last less than {latents}",
+                got=f"steps {self.first_step} to {self.last_step} in a crop of {self.latents} latents",
+                expected=f"the first at most the last, and the last less than {self.latents}",
                 advice="leave them out: steps 2 to 5, crops of 1.28 seconds",
             )
 
     def model(self, about: Mapping[str, Any]) -> nn.Module:  # noqa: ARG002 (recordings are all brought to one rate)
         """Convolutions, and a GRU on them."""
-        return Listener(self.features, self.context)
+        # The context must not hear the very sound that it predicts.
+        encoder = sound_encoder(self.encoder, self.features, self.crop, far=STRIDE * self.first_step)
+        return Listener(encoder, self.features, self.context)
 
     def criterion(self, about: Mapping[str, Any]) -> nn.Module:  # noqa: ARG002 (see above)
         """One bilinear map for each step ahead, learned with the model."""
@@ -83,7 +85,7 @@ class CPC(SoundRecipe):
 
     def candidates(self, batch_size: int) -> int:
         """All latents of a piece, or of all pieces."""
-        return latents_in(self.crop, Listener.stride) * (batch_size if self.negatives == "both" else 1)
+        return self.latents * (batch_size if self.negatives == "both" else 1)
 
     def positives(
         self, loss: nn.Module, outputs: Sequence[Tensor]
@@ -98,16 +100,17 @@ class Listener(nn.Module):
     """Sound to latents, and to a context that knows all latents so far and none of the later ones.
 
     Args:
+        encoder: log-mel frames to latents, one for each `stride` of them.
         features: of a latent.
         context: features of the context.
     """
 
-    stride = 2
+    stride = STRIDE
 
-    def __init__(self, features: int, context: int) -> None:
+    def __init__(self, encoder: nn.Module, features: int, context: int) -> None:
         super().__init__()
         self.front = LogMel()
-        self.encoder = Convolutions(BANDS, features, self.stride)
+        self.encoder = encoder
         self.memory = nn.GRU(features, context, batch_first=True)
 
     def forward(

@@ -22,6 +22,7 @@ class MoCo(PictureRecipe):
     data and steps than minutes on a CPU hold; no shuffling of batch norm between processes.
 
     Args:
+        steps: updates of the weights; of which the time of simclr's holds more, as keys need no gradient.
         batch_size: pictures per step, of all processes together; the number of negatives does not depend on it.
         temperature: smaller compares harder; 0.07 in the paper, 0.2 in its second version.
         queue: how many keys of past batches serve as negatives; 65,536 in the paper.
@@ -35,6 +36,7 @@ class MoCo(PictureRecipe):
         "momentum": (0, 1),
     }
 
+    steps: int = 1250
     queue: int = 4096
     momentum: float = 0.99
 

@@ -184,19 +184,24 @@ def image_tower(spec: str, channels: int, image_size: int, freeze: bool = False)
     return tower_of(spec, network, torch.rand(_ROWS, channels, image_size, image_size), freeze)
 
 
-def own_tower(spec: str, example: Tensor, known: Mapping[str, int], freeze: bool = False) -> Tower:
-    """The user's own encoder of anything else, such as sound (n t) or video (n c t h w).
+def own_tower(spec: str, example: Tensor, known: Mapping[str, int], steps: int = 0) -> Tower:
+    """The user's own encoder of what no library's encoders are taken for: clips, or frames of sound.
 
     Args:
         spec: `module:factory`.
         example: one row of what it will get, (1 ...).
         known: what the factory is told, if it takes arguments of these names.
-        freeze: leave its weights alone.
+        steps: how many rows of features it has to give for each such row, over time, (n t d); 0 for one, (n d).
 
     Raises:
-        SettingError: there is no such module, or its output is not one row for each row.
+        SettingError: there is no such module, or its output is not that.
     """
-    return tower_of(spec, own_module(spec, known), example.expand(_ROWS, *example.shape[1:]), freeze)
+    kind, _ = _parted(spec)
+    if kind in {"transformers", "timm"}:
+        _refuse(spec, f"a model of {kind}", "module:factory", f"a function that makes that model: my_encoder:{kind}")
+    tower = Tower(own_module(spec, known))
+    _measure(tower, spec, (example.expand(_ROWS, *example.shape[1:]),), steps)
+    return tower
 
 
 def tower_of(spec: str, network: nn.Module, example: Tensor, freeze: bool) -> Tower:
@@ -234,22 +239,23 @@ def own_module(spec: str, known: Mapping[str, int]) -> nn.Module:
     return network
 
 
-def _measure(tower: Tower, spec: str, inputs: tuple[Tensor, ...]) -> None:
+def _measure(tower: Tower, spec: str, inputs: tuple[Tensor, ...], steps: int = 0) -> None:
     mode = tower.training
     tower.eval()  # batch norm has nothing to measure yet, and dropout would draw from the generator
     with _blaming(spec, f"cannot encode {_shapes(inputs)}"):
         output: object = tower(*inputs)
     tower.train(mode)
-    fits = isinstance(output, Tensor) and output.ndim == 2 and len(output) == len(inputs[0]) and output.shape[1] > 0
-    if not isinstance(output, Tensor) or not fits or not output.is_floating_point():
+    wanted = (len(inputs[0]), steps) if steps else (len(inputs[0]),)
+    fits = isinstance(output, Tensor) and output.ndim == len(wanted) + 1 and output.shape[:-1] == wanted
+    if not isinstance(output, Tensor) or not fits or not output.shape[-1] or not output.is_floating_point():
         got = f"{output.dtype} {_shapes((output,))}" if isinstance(output, Tensor) else f"a {type(output).__name__}"
         _refuse(
             spec,
             f"{got} for {_shapes(inputs)}",
-            f"one row of features for each input: floats ({len(inputs[0])}, d)",
-            "pool and flatten inside the module",
+            f"floats ({', '.join(map(str, wanted))}, d)",
+            "bring it to that rate, time before features" if steps else "pool and flatten inside the module",
         )
-    tower.features = output.shape[1]
+    tower.features = output.shape[-1]
     _leave_out_unused(tower, output)
 
 

@@ -8,21 +8,22 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 
 from info_nce.data.splits import Splits
 from info_nce.data.video_set import VideoSet, any_clip, middle_clip
 from info_nce.errors import SettingError
 from info_nce.recipes.augment import clip_augmentation
-from info_nce.recipes.base import Embedder, Inputs, Recipe
+from info_nce.recipes.base import Embedder, Inputs, Network, Recipe
 from info_nce.recipes.frame_drop import Drop, FrameDrop
 from info_nce.recipes.momentum import Followed, Queued
 from info_nce.recipes.pictures import as_numbers, encode
 from info_nce.recipes.streams import Apart, TwoStreams
+from info_nce.recipes.towers import own_tower
 
 if TYPE_CHECKING:
     from info_nce.evaluation.scorecard import Scorecard
@@ -62,6 +63,8 @@ class VideoMoCo(Recipe[VideoSet]):
         appearance: the weight of the loss of the stream that sees one frame, beside 1 for the one that sees motion; 0
             leaves the stream out.
         width: channels of the first layer of each stream; the work grows with its square.
+        encoder: another encoder, from clips (n t c h w) to (n d), in place of both streams: module:factory, with
+            --appearance 0.
     """
 
     name = "videomoco"
@@ -95,6 +98,7 @@ class VideoMoCo(Recipe[VideoSet]):
     momentum: float = 0.99
     appearance: float = 1.0
     width: int = 32
+    encoder: str = ""
 
     def check(self) -> None:
         """Refuse what cannot be trained with, a clip that is longer than its video, too."""
@@ -105,6 +109,13 @@ class VideoMoCo(Recipe[VideoSet]):
                 got=f"--clip-frames {self.clip_frames} --frames {self.frames}",
                 expected="--frames twice as large as --clip-frames, for two clips at different moments",
                 advice=f"--frames {2 * self.clip_frames}",
+            )
+        if self.encoder and self.appearance > 0:
+            raise SettingError(
+                "an encoder of your own has no second stream for what is in a frame.",
+                got=f"--encoder {self.encoder} --appearance {self.appearance:g}",
+                expected="a weight of 0 for that stream's loss",
+                advice="--appearance 0",
             )
 
     def splits(self) -> Splits[VideoSet]:
@@ -120,7 +131,7 @@ class VideoMoCo(Recipe[VideoSet]):
         return load_videos(self.data, cutting, skip_bad=self.skip_bad)
 
     def model(self, about: Mapping[str, Any]) -> nn.Module:
-        """An encoder of two streams with a projection of each, and its slow copy."""
+        """An encoder of two streams, or the user's own, with a projection of each, and its slow copy."""
         channels, size, frames = int(about["channels"]), int(about["image_size"]), int(about["frames"])
         if self.clip_frames > frames:
             raise SettingError(
@@ -129,10 +140,17 @@ class VideoMoCo(Recipe[VideoSet]):
                 expected=f"2 to {frames}",
                 advice=f"--clip-frames {frames // 2}",
             )
-        encoder = TwoStreams(self.clip_frames, channels, size, self.width, appearance=self.appearance > 0)
+        if self.encoder:
+            example = torch.rand(1, self.clip_frames, channels, size, size)
+            known = {"channels": channels, "image_size": size, "frames": self.clip_frames}
+            tower = own_tower(self.encoder, example, known)
+            encoder, widths = cast("nn.Module", tower), [tower.features]
+        else:
+            streams = TwoStreams(self.clip_frames, channels, size, self.width, appearance=self.appearance > 0)
+            encoder, widths = streams, streams.widths
         count = min(round(self.drop_share * self.clip_frames), self.clip_frames - 1)
-        drop = FrameDrop(self.drop, count, encoder.middle, channels)
-        return VideoModel(encoder, Apart(encoder.widths, PROJECTION), self.momentum, drop)
+        drop = FrameDrop(self.drop, count, self.clip_frames // 2, channels)
+        return VideoModel(encoder, Apart(widths, PROJECTION), self.momentum, drop)
 
     def criterion(self, about: Mapping[str, Any]) -> nn.Module:  # noqa: ARG002 (others need it)
         """MoCo's of each stream, with a queue that fades."""
@@ -158,6 +176,16 @@ class VideoMoCo(Recipe[VideoSet]):
         """The clip in the middle of each video becomes h, the encoder's output."""
         encoder: nn.Module = model.encoder  # type: ignore[assignment]  # it has one, see VideoModel
         return {"video": lambda videos: encode(encoder, middle_clip(videos, self.clip_frames), AT_ONCE)}
+
+    def networks(self, model: nn.Module) -> Mapping[str, Network]:
+        """The encoder, of clips."""
+
+        def prepare(videos: UInt8[Tensor, "n t c h w"]) -> tuple[Tensor]:
+            return (as_numbers(middle_clip(videos, self.clip_frames), torch.device("cpu")),)
+
+        module: nn.Module = model.encoder  # type: ignore[assignment]  # it has one, see VideoModel
+        takes = "float32 clips (n t c h w), from 0 to 1"
+        return {"video": Network(module=module, prepare=prepare, arguments=("clips",), takes=takes)}
 
     def evaluate(self, run: "Run[VideoSet]") -> "Scorecard":
         """Linear classifiers on h for each kind of label, beside raw pixels, one frame, and the untrained encoder."""

@@ -17,9 +17,10 @@ from info_nce.data.audio import SoundSet, as_float
 from info_nce.engines import Gathered
 from info_nce.errors import SettingError
 from info_nce.recipes.audio import SoundRecipe
-from info_nce.recipes.log_mel import BANDS, WIDTH, Convolutions, LogMel, factors, latents_in, stretched
+from info_nce.recipes.log_mel import BANDS, WIDTH, LogMel, factors, stretched
 from info_nce.recipes.processes import Processes
 from info_nce.recipes.quantizers import Gumbel, KMeans, disuse
+from info_nce.recipes.sound_encoders import STRIDE, sound_encoder
 
 # Of so many recordings, so many frames are enough for the centres, and take two seconds.
 RECORDINGS, FRAMES = 400, 20_000
@@ -74,11 +75,6 @@ class Wav2Vec2(SoundRecipe):
     targets: int = 128
     diversity: float = 0.1
 
-    @property
-    def latents(self) -> int:
-        """How many a piece has."""
-        return latents_in(self.crop, Hider.stride)
-
     def check(self) -> None:
         """Refuse spans that no crop holds, and codebooks that do not share out the target, too."""
         super().check()
@@ -105,7 +101,9 @@ class Wav2Vec2(SoundRecipe):
         """Convolutions, a bidirectional GRU on them, and the codebook."""
         sizes = Hider.beneath, self.targets, self.groups, self.entries
         quantizer = Gumbel(*sizes, updates=self.steps) if self.quantizer == "gumbel" else KMeans(*sizes)
-        return Hider(self.features, self.context, self.targets, quantizer)
+        # The middle of a span must not be heard by the latents around it.
+        encoder = sound_encoder(self.encoder, self.features, self.crop, far=STRIDE * (self.mask_span + 1) // 2)
+        return Hider(encoder, self.features, self.context, self.targets, quantizer)
 
     def criterion(self, about: Mapping[str, Any]) -> nn.Module:  # noqa: ARG002 (see above)
         """The contrast, and what keeps a learned codebook in use."""
@@ -191,20 +189,23 @@ class Hider(nn.Module):
     """Sound to latents; to what their surroundings say of the hidden ones; and to what these would be in a codebook.
 
     Args:
+        encoder: log-mel frames to latents, one for each `stride` of them.
         features: of a latent.
         context: features of the context, half of them from each direction.
         targets: features in which the two are compared.
         quantizer: with the codebook.
     """
 
-    stride = 2
+    stride = STRIDE
     beneath = WIDTH * BANDS
     """Numbers of log-mel that a latent looks at, and that are quantized in its place."""
 
-    def __init__(self, features: int, context: int, targets: int, quantizer: Gumbel | KMeans) -> None:
+    def __init__(
+        self, encoder: nn.Module, features: int, context: int, targets: int, quantizer: Gumbel | KMeans
+    ) -> None:
         super().__init__()
         self.front = LogMel()
-        self.encoder = Convolutions(BANDS, features, self.stride)
+        self.encoder = encoder
         self.hidden = nn.Parameter(torch.rand(features))
         self.surroundings = nn.GRU(features, context // 2, batch_first=True, bidirectional=True)
         self.guess = nn.Linear(2 * (context // 2), targets)
