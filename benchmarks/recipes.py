@@ -32,11 +32,11 @@ with needs_extra("train"):
 PAGE, RESULTS = Path("docs/recipes-measured.md"), Path("benchmarks/recipes.json")
 THREADS = 2
 _INTRO = (
-    "`make recipes`: each recipe with its defaults on its built-in data, {threads} threads on {machines}. Numbers are "
-    "means over the seeds of shares of held-out items (ranks and correlations as they are), with the smallest and the "
-    "largest in brackets; baselines that no seed touches have none. In bold: what was trained, and the measure that "
-    "the recipe is judged by. What each measure and baseline is, and what the data are: [recipes.md](recipes.md), "
-    "[data.md](data.md)."
+    "`make recipes`: each recipe with its defaults on its built-in data, {threads} threads on {machines}. Minutes are "
+    "those of the fastest seed, for some had other work beside them. Numbers are means over the seeds of shares of "
+    "held-out items (ranks and correlations as they are), with the smallest and the largest in brackets; baselines that "
+    "no seed touches have none. In bold: what was trained, and the measure that the recipe is judged by. What each "
+    "measure and baseline is, and what the data are: [recipes.md](recipes.md), [data.md](data.md)."
 )
 
 
@@ -81,7 +81,10 @@ def measured(recipe: str, seed: int, out: Path) -> Measured:
         subprocess.run([*program, "evaluate", str(folder)], check=True)  # noqa: S603 (as above)
     run, here = load_run(folder), "{cores} cores of {cpu}".format(**machine())
     seconds, settings = run.metrics()[-1]["seconds"], read_config(folder).config
-    return Measured(recipe, seed, seconds, run.data["name"], here, settings, load_scorecard(folder))
+    found = Measured(recipe, seed, seconds, run.data["name"], here, settings, load_scorecard(folder))
+    if not found.of_today:
+        raise SystemExit(f"{folder} was trained with other settings than today's defaults: remove it, and try again")
+    return found
 
 
 def remembered(file: Path) -> list[Measured]:
@@ -130,7 +133,7 @@ def summary(found: dict[str, list[Measured]]) -> list[str]:
     for recipe, runs in found.items():
         card = runs[0].card
         others = (f"{s} {cell}" for s in card.systems() if s != TRAINED and (cell := _cell(runs, s, card.headline)))
-        minutes = statistics.median(run.seconds for run in runs) / 60
+        minutes = min(run.seconds for run in runs) / 60
         cells = (recipe, runs[0].data, f"{minutes:.1f}", card.headline, _cell(runs, TRAINED, card.headline))
         lines.append(f"| {' | '.join(cells)} | {'; '.join(others)} |")
     return lines
@@ -143,7 +146,7 @@ def page(found: dict[str, list[Measured]]) -> str:
     text = ["# What the recipes reach", "", _INTRO.format(machines=machines, threads=THREADS), "", *summary(found)]
     for recipe, runs in found.items():
         seeds = ", ".join(str(run.seed) for run in runs)
-        minutes = statistics.median(run.seconds / 60 for run in runs)
+        minutes = min(run.seconds / 60 for run in runs)
         text += [
             "",
             f"## {recipe}",

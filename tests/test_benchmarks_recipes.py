@@ -31,8 +31,8 @@ def test_the_table_has_the_mean_and_the_range_of_the_seeds() -> None:
 
 def test_the_page_begins_with_one_row_for_each_recipe() -> None:
     text = page({"simclr": [run(0.2, 60), run(0.4, 180, 1), run(0.3, 90, 2)]})
-    assert "| simclr | emoji | 1.5 | R@10 | **0.300 (0.200 to 0.400)** | chance 0.033; ridge 0.310 |" in text
-    assert "1.5 minutes of training; seeds 0, 1, 2." in text
+    assert "| simclr | emoji | 1.0 | R@10 | **0.300 (0.200 to 0.400)** | chance 0.033; ridge 0.310 |" in text
+    assert "1.0 minutes of training; seeds 0, 1, 2." in text
     assert "2 threads on 2 cores of a machine." in text
 
 
@@ -55,9 +55,11 @@ def test_a_real_run_is_made_once_and_then_read(tmp_path: Path, monkeypatch: pyte
         real([*command, "--data", "digits", "--steps", "2", "--width", "4", "--batch-size", "8"], check=check)
 
     monkeypatch.setattr(subprocess, "run", noted)
+    with pytest.raises(SystemExit, match="other settings"):  # two steps are no default
+        measured("simclr", 3, tmp_path)
+    monkeypatch.setattr(Measured, "of_today", True)
     found = [measured("simclr", 3, tmp_path) for _ in range(2)]
     assert len(words) == 1
     assert words[0][3:] == ["train", "simclr", "--run", str(tmp_path / "simclr-3"), "--seed", "3", "--threads", "2"]
     assert found[0].data == "digits"
-    assert not found[0].of_today  # two steps are no default
     assert found[0].card.measures() == found[1].card.measures() != []

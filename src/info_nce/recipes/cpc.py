@@ -47,7 +47,8 @@ class CPC(SoundRecipe):
     }
     shifts: ClassVar[tuple[int, ...]] = (0, 3)
 
-    steps: int = 900
+    steps: int = 600
+    context: int = 512
     first_step: int = 2
     last_step: int = 5
     negatives: Literal["same", "both"] = "same"
