@@ -34,7 +34,7 @@ THREADS = 2
 _INTRO = (
     "`make recipes`: each recipe with its defaults on its built-in data, {threads} threads on {machines}. Minutes are "
     "those of the fastest seed, for some had other work beside them. Numbers are means over the seeds of shares of "
-    "held-out items (ranks and correlations as they are), with the smallest and the largest in brackets; baselines that "
+    "held-out items (ranks and correlations as they are), smallest and largest in brackets; baselines that "
     "no seed touches have none. In bold: what was trained, and the measure that the recipe is judged by. What each "
     "measure and baseline is, and what the data are: [recipes.md](recipes.md), [data.md](data.md)."
 )

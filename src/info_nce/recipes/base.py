@@ -69,8 +69,8 @@ class Recipe(ABC, Generic[P]):
 
     name: ClassVar[str]
     """As it is called on the command line."""
-    summary: ClassVar[str]
-    """What it does, in half a line."""
+    title: ClassVar[str] = ""
+    """As people write it; the name of the class, if that is the same."""
     paper: ClassVar[str]
     """Where it comes from."""
     ranges: ClassVar[dict[str, tuple[float, float]]] = {

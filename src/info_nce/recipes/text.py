@@ -59,6 +59,7 @@ class TextPairs(Recipe[TextPairSet]):
     """
 
     name = "text"
+    title = "an encoder of texts"
     paper = "arXiv:2004.04906"
     ranges: ClassVar[dict[str, tuple[float, float]]] = Recipe.ranges | {
         "temperature": (1e-3, 100),

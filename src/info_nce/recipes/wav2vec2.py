@@ -49,6 +49,7 @@ class Wav2Vec2(SoundRecipe):
     """
 
     name = "wav2vec2"
+    title = "wav2vec 2.0"
     paper = "arXiv:2006.11477"
     shifts: ClassVar[tuple[int, ...]] = (-1, 1)
     ranges: ClassVar[dict[str, tuple[float, float]]] = SoundRecipe.ranges | {

@@ -108,7 +108,7 @@ def shares(card: Scorecard) -> Figure:
     looks = {
         system: (MARKERS[system], OF_FEATURES[system])
         if system in OF_FEATURES
-        else ("s^vP"[others.index(system) % 4], class_colour(1 + others.index(system)))
+        else ("s^vP*Xhp"[others.index(system) % 8], class_colour(1 + others.index(system)))
         for system in systems
     }
     figure, axes = _canvas(0.8 + 0.25 * -(-len(systems) // 2) + len(measures) * (0.2 + 0.11 * len(systems)))
@@ -290,9 +290,8 @@ _PICTURES = {features: (MARKERS[features], OF_FEATURES[features]) for features i
 def _legend(axes: Axes, looks: Mapping[str, tuple[str, str]] = _PICTURES, columns: int = 3) -> None:
     for name, (marker, colour) in looks.items():
         axes.plot([], [], marker, color=colour, label=name, markersize=6)
-    axes.legend(
-        loc="lower center",
-        bbox_to_anchor=(0.5, 1),
+    axes.get_figure(root=True).legend(  # type: ignore[union-attr]  # these axes are in one
+        loc="outside upper center",  # of the whole figure: beside long names of measures, the axes have no room for it
         ncols=columns,
         frameon=False,
         labelcolor=INK,

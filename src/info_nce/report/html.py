@@ -54,8 +54,10 @@ def figure(picture: str, title: str, *caption: str, id_: str, class_: str = "") 
     return element("figure", heading, picture, *note, aria_labelledby=f"{id_}-title", **attributes)
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str, class_: str = "") -> Html:
-    """Build a table whose first row and first column are headings; a wide one scrolls, by keyboard too."""
+def table(
+    head: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str, class_: str = "", wide: bool = False
+) -> Html:
+    """Build a table whose first row and first column are headings; one without room scrolls, by keyboard too."""
     top = element("tr", *(element("th", cell, scope="col") for cell in head))
     body = (
         element("tr", element("th", first, scope="row"), *(element("td", cell) for cell in rest))
@@ -64,6 +66,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str, c
     return scrolling(
         element("table", element("caption", caption), element("thead", top), element("tbody", *body), class_=class_),
         caption,
+        class_="scroll wide" if wide else "scroll",
     )
 
 

@@ -18,7 +18,8 @@ Sections = dict[str, tuple[str, Callable[[], Html]]]
 
 def page(found: Material) -> str:
     """Build the whole page, which needs no other file, no network and no script."""
-    title = f"What {type(found.run.recipe).__name__} learned from {found.run.data['name']}"
+    recipe = found.run.recipe
+    title = f"What {recipe.title or type(recipe).__name__} learned from {found.run.data['name']}"
     shown = _of_pictures(found) if isinstance(found, PictureMaterial) else _of_any(found)
     links = (element("a", name, href=f"#{id_}") for id_, (name, _) in shown.items())
     head = element(
