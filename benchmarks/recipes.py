@@ -24,6 +24,7 @@ from info_nce.errors import needs_extra
 from info_nce.evaluation import Scorecard, load_scorecard
 from info_nce.evaluation.scorecard import TRAINED, Unit, scorecard_from
 from info_nce.recipes import RECIPES, recipe_class
+from info_nce.recipes.files import write_safely
 from info_nce.recipes.runs import FINAL, load_run, read_config
 
 with needs_extra("train"):
@@ -98,7 +99,7 @@ def remembered(file: Path) -> list[Measured]:
 def remember(runs: Iterable[Measured], file: Path) -> None:
     """Keep what was measured."""
     rows = [asdict(run) | {"card": run.card.plain()} for run in runs]
-    file.write_text(json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    write_safely(file, f"{json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False)}\n".encode())
 
 
 def table(runs: Sequence[Measured]) -> list[str]:

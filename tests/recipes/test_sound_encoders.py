@@ -43,6 +43,9 @@ def wide(bands):
 def normed(bands):
     return nn.Sequential(small(bands), Over(nn.GroupNorm(1, 6)))
 
+def batch_normed(bands):
+    return nn.Sequential(small(bands), Over(nn.BatchNorm1d(6)))
+
 def pooled(bands):
     return Over(nn.Flatten())
 """
@@ -63,6 +66,14 @@ def test_how_far_an_encoder_looks_is_measured(own: str) -> None:
     assert reach(sound_encoder(f"{own}:wide", 8, CROP, far=7), 99) == 6
     latents = sound_encoder(f"{own}:small", 8, CROP, far=4)(torch.randn(3, 98, BANDS))
     assert latents.shape == (3, 49, 8)
+
+
+def test_batch_norm_is_no_look_at_other_frames_and_its_statistics_are_left_alone(own: str) -> None:
+    encoder = sound_encoder(f"{own}:batch_normed", 8, CROP, far=2)
+    assert encoder.training
+    (norm,) = (part for part in encoder.modules() if isinstance(part, nn.BatchNorm1d))
+    assert norm.num_batches_tracked == 0
+    torch.testing.assert_close(norm.running_mean, torch.zeros(6))
 
 
 @pytest.mark.parametrize(

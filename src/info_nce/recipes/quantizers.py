@@ -11,7 +11,7 @@ from torch.nn import functional
 
 # Of the first logits, for log-mel frames, whose deviation is about 2.
 _SPREAD = 1.5
-# Later ones move centres by less than two runs differ.
+# Of Lloyd's algorithm: targets to tell apart are wanted, not the best clustering.
 _ROUNDS = 30
 
 

@@ -43,7 +43,10 @@ def sound_encoder(spec: str, features: int, crop: int, far: int) -> nn.Module:
 def reach(encoder: nn.Module, frames: int) -> int:
     """How many frames before or after its own does a latent in the middle depend on, at the most?"""
     given = torch.randn(1, frames, BANDS, requires_grad=True)
+    mode = encoder.training
+    encoder.eval()  # batch norm would tie all frames together, and count these among its statistics
     latents: Tensor = encoder(given)
+    encoder.train(mode)
     middle = latents.shape[1] // 2
     (gradient,) = torch.autograd.grad(latents[0, middle].square().sum(), given)
     places = gradient[0].abs().sum(1).nonzero()[:, 0] - STRIDE * middle
