@@ -5,6 +5,7 @@ All randomness comes from torch's global generator, whose state is in every chec
 
 from collections.abc import Callable
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -38,7 +39,28 @@ def silhouettes() -> Augmentation:
     The strengths were chosen on the validation part of the silhouettes, from four combinations with one seed each.
     """
     affine = K.RandomAffine(degrees=15.0, translate=(0.1, 0.1), scale=(0.8, 1.2), shear=10.0, p=1.0)
-    return nn.Sequential(affine, K.RandomHorizontalFlip(p=0.5), K.RandomPerspective(0.4, p=0.5))
+    return AtOnce(affine, K.RandomHorizontalFlip(p=0.5), K.RandomPerspective(0.4, p=0.5))
+
+
+class AtOnce(nn.Sequential):
+    """Several changes of where things are, as one: half the time, and pictures are blurred by one resampling only.
+
+    The result is that of the changes one after the other, but for what an earlier one would have pushed out of sight
+    and a later one brought back as nothing. Changes are kornia's geometric ones; what an edge uncovers is 0.
+    """
+
+    def forward(self, pictures: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Draw each change, multiply their matrices, resample."""
+        count, _, height, width = pictures.shape
+        whole = torch.eye(3, device=pictures.device)
+        for change in self:
+            drawn = change.forward_parameters(pictures.shape)  # type: ignore[operator]  # kornia's modules have it
+            whole = change.generate_transformation_matrix(pictures, drawn, change.flags) @ whole  # type: ignore[operator]  # see above
+        down, right = (torch.arange(float(size), device=pictures.device) for size in (height, width))
+        places = torch.cartesian_prod(down, right).flip(1)
+        came = nn.functional.pad(places, (0, 1), value=1.0) @ torch.linalg.inv(whole).mT
+        from_centre = came[..., :2] / came[..., 2:] * (2 / torch.stack([right[-1], down[-1]])) - 1
+        return nn.functional.grid_sample(pictures, from_centre.view(count, height, width, 2), align_corners=True)
 
 
 def digits_in_noise() -> Augmentation:

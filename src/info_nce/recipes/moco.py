@@ -36,7 +36,7 @@ class MoCo(PictureRecipe):
         "momentum": (0, 1),
     }
 
-    steps: int = 1250
+    steps: int = 1700
     queue: int = 4096
     momentum: float = 0.99
 

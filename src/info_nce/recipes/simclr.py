@@ -31,6 +31,7 @@ class SimCLR(PictureRecipe):
     LARS, and a small encoder, for minutes on a CPU.
 
     Args:
+        steps: updates of the weights.
         batch_size: pictures per step, of all processes together; each view is told apart from
             2 x batch_size - 2 others.
         temperature: smaller compares harder; 0.1 is SimCLR's for ImageNet.
@@ -41,6 +42,7 @@ class SimCLR(PictureRecipe):
     name = "simclr"
     paper = "arXiv:2002.05709"
 
+    steps: int = 1200
     loss: Literal["nt_xent", "dcl", "dclw", "debiased", "hard_negatives"] = "nt_xent"
 
     def model(self, about: Mapping[str, Any]) -> nn.Module:
