@@ -1,0 +1,6 @@
+// Every figure of the tutorial, in the order of the page.
+
+import { bet } from "./bet.js";
+import { circle } from "./circle.js";
+
+export const FIGURES = { bet, circle };

@@ -1,0 +1,177 @@
+"""Build the tutorial's pages: python -m tutorial.build [FOLDER].
+
+Needs jinja2, markdown-it-py and quickjs-ng; with fonttools, brotli and ziamath, it makes the font of the formulas, too.
+No torch.
+"""
+
+import argparse
+import json
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+
+from tutorial.engine import Engine
+from tutorial.font import math_font
+from tutorial.formulas import FORMULAS
+
+HERE = Path(__file__).parent
+SITE = HERE.parent / "src" / "info_nce" / "tutorial" / "site"
+LANGUAGES = {"en": ("en", "English"), "id": ("id", "Bahasa Indonesia"), "zh": ("zh-Hans", "中文")}
+"""By folder: the language's code, and its own name."""
+
+Words = dict[str, Any]
+
+
+def languages() -> list[str]:
+    """The languages there is text for."""
+    return [name for name in LANGUAGES if (HERE / "content" / name).is_dir()]
+
+
+def words_of(language: str) -> Words:
+    """Every word that figures and the page need, of all files of a language; a name stands in one file only."""
+    words: Words = {}
+    for file in sorted((HERE / "content" / language).glob("*.json")):
+        found = json.loads(file.read_text(encoding="utf-8"))
+        questions = {**words.get("predict", {}), **found.pop("predict", {})}
+        if twice := words.keys() & found.keys():
+            raise ValueError(f"{file}: {', '.join(sorted(twice))}: already in another file")
+        words |= found | {"predict": questions}
+    return words
+
+
+class Page:
+    """What the text of one language can ask for, by name: figures, numbers, formulas, questions, code.
+
+    Args:
+        language: of the text.
+        engine: draws and computes.
+    """
+
+    def __init__(self, language: str, engine: Engine) -> None:
+        self.words = words_of(language)
+        self._engine = engine
+        self._folder = HERE / "content" / language
+        self._markdown = MarkdownIt("commonmark", {"html": True}).enable("table")
+        self._templates = Environment(
+            loader=FileSystemLoader([self._folder, HERE]), undefined=StrictUndefined, autoescape=True
+        )
+        self._templates.globals |= {
+            "figure": self.figure,
+            "calc": self.calc,
+            "n": self.number,
+            "formula": self.formula,
+            "predict": self.predict,
+            "code": self.code,
+            "words": self.words,
+        }
+        self.shown: list[str] = []
+
+    def sections(self) -> list[dict[str, str]]:
+        """Every section of the page, in order: its id, its title, its markup."""
+        made = []
+        for file in sorted(self._folder.glob("*.md")):
+            # Jinja first, so that what it brings is in place when paragraphs are made around it.
+            text = self._templates.get_template(file.name).render()
+            head, _, body = text.strip().partition("\n")
+            title = head.removeprefix("# ").strip()
+            made.append(
+                {"id": file.stem.partition("-")[2], "title": title, "body": Markup(self._markdown.render(body))}
+            )
+        return made
+
+    def figure(self, name: str) -> Markup:
+        """A figure, drawn as it begins."""
+        self.shown.append(name)
+        drawn = self._engine.draw(name, self.words)
+        status = '<p class="status" role="status"></p>'
+        inside = f'<div data-figure="{name}">{drawn}</div>{status}'
+        return _block(f'<div class="figure" id="fig-{name}" role="group" aria-labelledby="{name}-title">{inside}</div>')
+
+    def calc(self, expression: str, digits: int = 4) -> Markup:
+        """A number that math.js computes while building."""
+        return Markup(f'<span class="number">{self._engine.number(expression, digits)}</span>')
+
+    def number(self, name: str, digits: int = 4) -> Markup:
+        """A number of a figure, which goes on to follow it."""
+        return Markup(self._engine.live(name, digits, "span"))
+
+    def formula(self, name: str) -> Markup:
+        """A formula."""
+        return _block(FORMULAS[name](self._engine.live))
+
+    def predict(self, name: str) -> Markup:
+        """A question to commit to before its answer is shown."""
+        template = self._templates.get_template("predict.html")
+        asked = self.words["predict"][name]
+        text = {key: self._filled(value) for key, value in asked.items() if isinstance(value, str)}
+        return _block(template.render(name=name, asked=asked, text=text, common=self.words["common"]))
+
+    def _filled(self, text: str) -> Markup:
+        return Markup(self._templates.from_string(text).render())
+
+    def code(self, name: str) -> Markup:
+        """A function of the package, as it is written there."""
+        raise NotImplementedError(name)
+
+
+def _block(markup: str) -> Markup:
+    """Markup that Markdown leaves alone: it ends at an empty line, so there is none within."""
+    return Markup(re.sub(r"\n\s*\n", "\n", markup))
+
+
+def build(site: Path) -> None:
+    """Build the whole site beside where it shall be, then put it there."""
+    site.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=site.parent, prefix=".site-") as made:
+        fresh = Path(made) / "site"
+        _write(fresh)
+        if site.exists():
+            shutil.rmtree(site)
+        fresh.rename(site)
+
+
+def _write(site: Path) -> None:
+    shutil.copytree(HERE / "app", site / "app", ignore=shutil.ignore_patterns("styles"))
+    styles = [HERE / "app" / "styles" / name for name in ("base.css", *_of_sections(), "last.css")]
+    (site / "app" / "style.css").write_text(
+        "\n".join(style.read_text(encoding="utf-8") for style in styles), encoding="utf-8"
+    )
+    (site / "data").mkdir()
+    for file in sorted((HERE / "data").glob("*.page.json")):
+        shutil.copy(file, site / "data" / file.name)
+    if font := math_font():
+        (site / "app" / "formulas.woff2").write_bytes(font)
+    engine = Engine(HERE / "app")
+    template = Environment(loader=FileSystemLoader(HERE), undefined=StrictUndefined, autoescape=True)
+    there = {name: LANGUAGES[name] for name in languages()}
+    for name in there:
+        page = Page(name, engine)
+        sections = page.sections()
+        context = {"language": name, "languages": there, "words": page.words, "sections": sections}
+        text = template.get_template("page.html").render(**context, as_json=_as_json(page.words))
+        (site / name).mkdir()
+        (site / name / "index.html").write_text(text, encoding="utf-8")
+    (site / "index.html").write_text(template.get_template("door.html").render(languages=there), encoding="utf-8")
+    shutil.copy(HERE / "favicon.svg", site / "favicon.svg")
+
+
+def _of_sections() -> list[str]:
+    return sorted(style.name for style in (HERE / "app" / "styles").glob("[0-9]*.css"))
+
+
+def _as_json(words: Words) -> Markup:
+    """What figures say, for the page's script; nothing in it can end the element."""
+    kept = {name: inner for name, inner in words.items() if name not in {"predict", "page"}}
+    return Markup(json.dumps(kept, ensure_ascii=False).replace("<", "\\u003c"))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=build.__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, default=SITE)
+    build(parser.parse_args().folder)
