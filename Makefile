@@ -6,8 +6,9 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 RUN ?= runs/demo
 PEERS ?= .cache/peers
 WHAT ?= info_nce.*
+SITE := src/info_nce/tutorial/site/index.html
 
-.PHONY: help demo test test-all mutants check format recipes bench bench-full bench-ranks bench-peers clean
+.PHONY: help demo test test-all mutants check format tutorial recipes bench bench-full bench-ranks bench-peers clean
 
 help: ## say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +40,14 @@ demo: $(VENV)/for-demo ## train an encoder on real pictures without a label, eva
 	else $(BIN)/info-nce train simclr --run $(RUN); fi
 	@$(BIN)/info-nce search $(RUN) test:7
 	@$(BIN)/info-nce report $(RUN)
+
+tutorial: $(SITE) ## open the tutorial at http://localhost:8085
+	@$(BIN)/python -m info_nce.tutorial
+
+$(SITE): $(shell find tutorial -type f -not -name '*.pyc') | $(VENV)/for-demo
+	@echo "building the tutorial's pages"
+	@$(INSTALL) --no-deps --editable .
+	@touch $@
 
 recipes: $(VENV)/for-recipes ## train every recipe with three seeds, an hour and a half, and write docs/recipes-measured.md
 	@$(BIN)/python -m benchmarks.recipes

@@ -35,7 +35,18 @@ LAYERS: list[list[str]] = [
 ]
 """From the bottom up: a module may import those of the layers below, not those beside it or above."""
 CORE = [name for layer in LAYERS for name in layer]
-APPLICATION = ["data", "recipes", "evaluation", "report", "cli", "commands", "commands_after", "errors", "__main__"]
+APPLICATION = [
+    "data",
+    "recipes",
+    "evaluation",
+    "report",
+    "tutorial",
+    "cli",
+    "commands",
+    "commands_after",
+    "errors",
+    "__main__",
+]
 NARROWER: dict[str, set[str]] = {
     "views": {"checks", "similarity"},
     "functional": {"losses"},

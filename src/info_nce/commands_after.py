@@ -1,12 +1,14 @@
-"""The commands for what comes after training: embed, search, export."""
+"""The commands for what comes after training: embed, search, export; and the tutorial."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 from info_nce.errors import SettingError, needs_extra
+from info_nce.tutorial import PORT, export, serve
 
 with needs_extra("train"):
     from rich.console import Console
@@ -161,4 +163,34 @@ class Export:
         with console.status(f"exporting as {self.format}"):
             files = export(load_run(self.run, self.weights), self.to, self.format, kind=self.kind or "")
         console.print(*(str(file) for file in files), sep="\n", highlight=False, soft_wrap=True)
+        return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tutorial:
+    """Open the tutorial: an explorable explanation of InfoNCE in English, Bahasa Indonesia and 中文.
+
+    Args:
+        port: to listen on; 0 takes any that is free.
+        host: 127.0.0.1 for this machine only; 0.0.0.0 for everybody who can reach it.
+        lang: en, id or zh; the browser's if left out.
+        no_browser: open none.
+        export: write the pages into this folder, as plain files for any web server, instead of serving them.
+        debug: show where an error happened.
+    """
+
+    port: int = PORT
+    host: str = "127.0.0.1"
+    lang: str = ""
+    no_browser: bool = False
+    export: str = ""
+    debug: bool = False
+
+    def do(self, console: Console, words: Sequence[str]) -> int:  # noqa: ARG002 (one signature for all commands)
+        """Serve until Ctrl-C, or write."""
+        say = partial(console.print, highlight=False, soft_wrap=True)
+        if self.export:
+            say(f"the tutorial: {export(Path(self.export))}")
+        else:
+            serve(port=self.port, host=self.host, language=self.lang, browser=not self.no_browser, say=say)
         return 0
