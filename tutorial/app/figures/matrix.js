@@ -8,11 +8,11 @@ import { arrow, bar, reach, sign } from "../marks.js";
 import { argmax, hits, sum, symmetric, transposed } from "../math.js";
 
 const N = M4.length;
-const PHASES = 3; // of each line: it is chosen, it is exponentiated, it is divided by its sum
+const PHASES = 3; // of each line: it is chosen, exponentiated, divided by its sum
 const SHOWN = ["similarity", "rows", "columns", "gradient"];
 const WAYS = { rows: ["rows"], columns: ["columns"], both: ["rows", "columns"] };
 const DIGITS = { similarity: 2, rows: 4, columns: 4, gradient: 3 };
-const ARROW = 30;
+const ARROW = 30; // its room; forces are small beside those of a circle, so it grows twice as fast
 
 const held = (value, low, high) => Math.min(high, Math.max(low, value));
 const hundredth = (value) => held(Math.round(value * 100) / 100, -1, 1);
@@ -54,7 +54,7 @@ function content(state, numbers, i, j) {
   const value = at(numbers, path);
   const text = live(`matrix.${path}`, value, DIGITS[what]);
   if (what !== "gradient") return { text, ink: Math.max(0, value) };
-  const along = Math.sign(value) * reach(value, ARROW);
+  const along = Math.sign(value) * Math.min(ARROW, reach(value, 2 * ARROW));
   return {
     text: html`${text}<svg viewBox="-8 -${ARROW / 2} 16 ${ARROW}" aria-hidden="true">${arrow(i === j ? "pull" : "push", 0, -along / 2, 0, along)}</svg>`,
     ink: Math.sqrt(Math.abs(value) * N * state.temperature),
@@ -67,7 +67,7 @@ function margin(state, numbers, words, direction, k) {
   const phase = come(direction, k);
   const { p } = numbers[direction][k];
   const summed = phase > 1 && (state.at > 0 || state.show === direction);
-  const total = phase === 2 ? power(`totals.${direction}.${k}`, numbers) : live(`matrix.sums.${direction}.${k}`, numbers.sums[direction][k]);
+  const total = phase === 2 ? power(`totals.${direction}.${k}`, numbers) : live(`matrix.sums.${direction}.${k}`, numbers.sums[direction][k], 2);
   return html`<div class="margin ${direction}" style="--line:${k + 2}"><span class="unseen">${fill(words.line[direction], { name: words.names[k] })}</span>
     <span class="stack" aria-hidden="true">${phase === PHASES && p.map((share, m) => html`<i class="${kind(k, m)}" style="flex-grow:${share.toFixed(5)}" data-link="matrix:${direction === "rows" ? `${k}.${m}` : `${m}.${k}`}"></i>`)}</span>
     <span class="total">${summed && html`Σ ${total}`}</span></div>`;
@@ -129,11 +129,11 @@ function losses(state, numbers, words) {
     const won = argmax(p) === k;
     return html`${sign(won ? "positive" : "negative")}<span class="unseen">${won ? words.won : words.lost} </span> ${live(`matrix.${direction}.${k}.loss`, loss)}`;
   });
-  return html`${table(words.losses, [words.pair, ...directions.map((direction) => words.asked[direction])], [
+  return html`<div class="losses">${table(words.losses, [words.pair, ...directions.map((direction) => words.asked[direction])], [
     ...words.names.map((name, k) => [name, ...own(k)]),
     [words.mean, ...known(N - 1, (direction) => html`<strong>${live(`matrix.means.${direction}`, numbers.means[direction])}</strong>`)],
     [words.right, ...known(N - 1, (direction) => fill(words.of, { k: numbers.right[direction], n: N }))],
-  ])}<p class="sum">${words.both}: <strong>${live("matrix.loss", numbers.loss)}</strong> ${words.nats}</p>`;
+  ])}<p class="sum">${words.both}: <strong>${live("matrix.loss", numbers.loss)}</strong> ${words.nats}</p></div>`;
 }
 
 export const matrix = {
@@ -215,6 +215,9 @@ export const matrix = {
   tasks: {
     read: (state) => state.at === last(state),
     split: ({ matrix: found }, { right }) => changed(found) === 1 && right.rows === N && right.columns === N - 1,
-    level: ({ matrix: found }, { rowLoss, columnLoss }) => changed(found) > 0 && Math.abs(rowLoss - columnLoss) < 0.0005,
+    blind: ({ matrix: found, temperature }, { rowLoss, columnLoss }) => {
+      const before = symmetric(M4, temperature);
+      return changed(found) > 0 && Math.abs(rowLoss - before.rowLoss) < 1e-4 && columnLoss > 2 * before.columnLoss;
+    },
   },
 };
