@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tutorial.mathml import Live, call, element, fenced, formula, frac, i, n, o, of, row, space, sub, total
+from tutorial.mathml import Live, call, element, fenced, formula, frac, i, n, o, of, row, sub, total
 
 Formula = Callable[[Live], str]
 
@@ -34,9 +34,9 @@ def symmetric_shares(_: Live) -> str:
     def share(arrow: str, over: str) -> str:
         above = call("exp", _s_at("ij"), o("/"), i("τ"))
         below = row(total(i("k")), call("exp", _s_at(over), o("/"), i("τ")))
-        return row(_share(arrow, "ij"), o("="), frac(above, below))
+        return formula(_share(arrow, "ij"), o("="), frac(above, below))
 
-    return formula(share("→", "ik"), space("2.5em"), share("↓", "kj"))
+    return share("→", "ik") + share("↓", "kj")
 
 
 def symmetric_loss(_: Live) -> str:

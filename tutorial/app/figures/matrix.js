@@ -82,7 +82,7 @@ function board(state, numbers, words) {
         (row, i) => html`<div role="row"><span role="rowheader">${icon(i, fill(words.pictureOf, { name: words.names[i] }))}</span>${row.map((_, j) => {
           const { text, ink } = content(state, numbers, i, j);
           const chosen = state.cell[0] === i && state.cell[1] === j;
-          return html`<div role="gridcell" class="cell ${kind(i, j)}" data-do="cell:${i},${j}" data-keys data-link="matrix:${i}.${j}" tabindex="${chosen ? 0 : -1}" aria-selected="${chosen}" style="--shade:${held(ink, 0, 1).toFixed(4)}">${text}</div>`;
+          return html`<div role="gridcell" class="cell ${kind(i, j)}" data-do="cell:${i},${j}" data-keys data-link="matrix:${i}.${j}" tabindex="${chosen ? 0 : -1}" aria-selected="${String(chosen)}" style="--shade:${held(ink, 0, 1).toFixed(4)}">${text}</div>`;
         })}</div>`,
       )}
     </div>
@@ -133,7 +133,7 @@ function losses(state, numbers, words) {
     ...words.names.map((name, k) => [name, ...own(k)]),
     [words.mean, ...known(N - 1, (direction) => html`<strong>${live(`matrix.means.${direction}`, numbers.means[direction])}</strong>`)],
     [words.right, ...known(N - 1, (direction) => fill(words.of, { k: numbers.right[direction], n: N }))],
-  ])}<p class="sum">${words.both}: <strong>${live("matrix.loss", numbers.loss)}</strong> ${words.nats}</p></div>`;
+  ])}<p class="sum">${words.both}: ${directions.every((direction) => come(direction, N - 1) === PHASES) ? html`<strong>${live("matrix.loss", numbers.loss)}</strong> ${words.nats}` : "…"}</p></div>`;
 }
 
 export const matrix = {
