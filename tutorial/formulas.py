@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tutorial.mathml import Live, call, formula, frac, i, n, o, of, row, sub, total
+from tutorial.mathml import Live, call, element, fenced, formula, frac, i, n, o, of, row, sub, total
 
 Formula = Callable[[Live], str]
 
@@ -24,4 +24,43 @@ def bet(live: Live) -> str:
     return formula(i("L"), o("="), o("−"), of("ln", sub(i("p"), o("✓"))), o("="), inside)
 
 
-FORMULAS: dict[str, Formula] = {"infoNce": info_nce, "bet": bet}
+def _share(arrow: str, cell: str) -> str:
+    return element("msubsup", i("p"), row(*map(i, cell)), o(arrow))
+
+
+def symmetric_shares(_: Live) -> str:
+    """The share of a cell in its row and in its column."""
+
+    def share(arrow: str, over: str) -> str:
+        above = call("exp", _s_at("ij"), o("/"), i("τ"))
+        below = row(total(i("k")), call("exp", _s_at(over), o("/"), i("τ")))
+        return formula(_share(arrow, "ij"), o("="), frac(above, below))
+
+    return share("→", "ik") + share("↓", "kj")
+
+
+def symmetric_loss(_: Live) -> str:
+    """The mean of both directions."""
+    inside = fenced(of("ln", _share("→", "ii")), o("+"), of("ln", _share("↓", "ii")))
+    return formula(i("L"), o("="), o("−"), frac(n("1"), row(n("2"), i("N"))), total(i("i")), inside)
+
+
+def symmetric_gradient(_: Live) -> str:
+    """What a cell gets from both directions."""
+    left = frac(row(o("∂"), i("L")), row(o("∂"), _s_at("ij")))
+    same = fenced(i("i"), o("="), i("j"), around="[]")
+    above = row(_share("→", "ij"), o("+"), _share("↓", "ij"), o("−"), n("2"), same)
+    return formula(left, o("="), frac(above, row(n("2"), i("N"), i("τ"))))
+
+
+def _s_at(cell: str) -> str:
+    return sub(i("s"), row(*map(i, cell)))
+
+
+FORMULAS: dict[str, Formula] = {
+    "infoNce": info_nce,
+    "bet": bet,
+    "symmetricShares": symmetric_shares,
+    "symmetricLoss": symmetric_loss,
+    "symmetricGradient": symmetric_gradient,
+}

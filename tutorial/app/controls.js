@@ -27,7 +27,7 @@ export const field = ({ key, label, value, min, max, step, hidden = false }) =>
 
 export const button = (action, label, { pressed, disabled = false, kind = "" } = {}) =>
   html`<button type="button" data-do="${action}" class="${kind}"${
-    pressed === undefined ? "" : html` aria-pressed="${pressed}"`
+    pressed === undefined ? "" : html` aria-pressed="${String(pressed)}"`
   }${disabled ? html` disabled` : ""}>${label}</button>`;
 
 /** One of several: buttons of which one is pressed. */

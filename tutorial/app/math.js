@@ -61,3 +61,7 @@ export function symmetric(matrix, temperature) {
     ),
   };
 }
+
+/** How many lines of a square matrix are largest at their own place, the diagonal; a tie is not right. */
+export const hits = (lines) =>
+  lines.filter((line, k) => line.every((value, m) => m === k || value < line[k])).length;

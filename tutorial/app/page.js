@@ -113,7 +113,7 @@ const ACTIONS = {
       step(name);
       change(name, {});
     } else {
-      timers[name] = setInterval(() => step(name), STEP);
+      timers[name] = setInterval(() => step(name), FIGURES[name].pace ?? STEP);
       draw(name);
     }
   },
@@ -182,6 +182,15 @@ function listen(name, element) {
     if (held && event.key in NUDGES && figure.nudge && !event.ctrlKey && !event.metaKey && !event.altKey) {
       event.preventDefault();
       change(name, figure.nudge(states[name], held.dataset.nudge, NUDGES[event.key] * (event.shiftKey ? 10 : 1)));
+    }
+    // In a grid, keys go from cell to cell and change them; the focus goes to the one cell that the Tab key reaches.
+    if (event.target.dataset.keys !== undefined && !event.ctrlKey && !event.metaKey && !event.altKey) {
+      const changes = figure.keys(states[name], event.key);
+      if (changes) {
+        event.preventDefault();
+        change(name, changes);
+        element.querySelector('[data-keys][tabindex="0"]').focus();
+      }
     }
     // A number field goes by its own step from whatever stands in it; browsers would only know the step's multiples.
     const field = event.target;

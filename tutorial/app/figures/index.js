@@ -2,5 +2,6 @@
 
 import { bet } from "./bet.js";
 import { circle } from "./circle.js";
+import { matrix } from "./matrix.js";
 
-export const FIGURES = { bet, circle };
+export const FIGURES = { bet, circle, matrix };
