@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tutorial.mathml import Live, call, formula, frac, i, n, o, of, row, sub, total
+from tutorial.mathml import Live, call, formula, frac, i, n, o, of, row, space, sub, total, word
 
 Formula = Callable[[Live], str]
 
@@ -24,4 +24,28 @@ def bet(live: Live) -> str:
     return formula(i("L"), o("="), o("−"), of("ln", sub(i("p"), o("✓"))), o("="), inside)
 
 
-FORMULAS: dict[str, Formula] = {"infoNce": info_nce, "bet": bet}
+def log_sum_exp(live: Live) -> str:
+    """The logarithm of a sum of exponentials with the largest taken out, and with the figure's numbers."""
+    z = sub(i("z"), i("j"))
+    terms = row(total(i("j")), call("exp", z))
+    lowered = row(total(i("j")), call("exp", z, o("−"), i("m")))
+    numbers = (live("overflow.largest", 2, "mn"), live("overflow.loweredTotal", 4, "mn"))
+    named = row(o("="), numbers[0], o("+"), of("ln", numbers[1]))
+    largest = row(i("m"), o("="), sub(word("max"), i("j")), o("\u2061"), z)
+    return formula(
+        of("ln", terms), o("="), i("m"), o("+"), of("ln", lowered), named, o(","), space("1em"), largest
+    )
+
+
+def candidates(live: Live) -> str:
+    """From a loss to equally likely candidates, with the reader's loss."""
+    read = row(call("exp", live("meter.loss", 2, "mn")), o("="), live("meter.left", 1, "mn"))
+    return formula(i("L"), o("="), of("ln", i("k")), space("1.5em"), i("k"), o("="), call("exp", i("L")), o("="), read)
+
+
+FORMULAS: dict[str, Formula] = {
+    "infoNce": info_nce,
+    "bet": bet,
+    "logSumExp": log_sum_exp,
+    "candidates": candidates,
+}

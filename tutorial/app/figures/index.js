@@ -2,5 +2,8 @@
 
 import { bet } from "./bet.js";
 import { circle } from "./circle.js";
+import { meter } from "./meter.js";
+import { overflow } from "./overflow.js";
+import { steps } from "./steps.js";
 
-export const FIGURES = { bet, circle };
+export const FIGURES = { bet, circle, steps, overflow, meter };
