@@ -26,21 +26,20 @@ def bet(live: Live) -> str:
 
 def log_sum_exp(live: Live) -> str:
     """The logarithm of a sum of exponentials with the largest taken out, and with the figure's numbers."""
+    thin = space("0.15em")
     z = sub(i("z"), i("j"))
-    terms = row(total(i("j")), call("exp", z))
     lowered = row(total(i("j")), call("exp", z, o("−"), i("m")))
-    numbers = (live("overflow.largest", 2, "mn"), live("overflow.loweredTotal", 4, "mn"))
-    named = row(o("="), numbers[0], o("+"), of("ln", numbers[1]))
-    largest = row(i("m"), o("="), sub(word("max"), i("j")), o("\u2061"), z)
-    return formula(
-        of("ln", terms), o("="), i("m"), o("+"), of("ln", lowered), named, o(","), space("1em"), largest
-    )
+    left = row(of("ln", total(i("j")), call("exp", z)), o("="), i("m"), o("+"), of("ln", lowered))
+    right = row(live("overflow.largest", 2, "mn"), o("+"), of("ln", thin, live("overflow.loweredTotal", 4, "mn")))
+    largest = row(i("m"), o("="), sub(word("max"), i("j")), o("\u2061"), thin, z)
+    return formula(left, o("="), right, o(","), space("1em"), largest)
 
 
 def candidates(live: Live) -> str:
     """From a loss to equally likely candidates, with the reader's loss."""
-    read = row(call("exp", live("meter.loss", 2, "mn")), o("="), live("meter.left", 1, "mn"))
-    return formula(i("L"), o("="), of("ln", i("k")), space("1.5em"), i("k"), o("="), call("exp", i("L")), o("="), read)
+    there = row(i("L"), o("="), of("ln", space("0.15em"), i("k")))
+    back = row(i("k"), o("="), call("exp", i("L")), o("="), call("exp", live("meter.loss", 2, "mn")))
+    return formula(there, o(","), space("1em"), back, o("="), live("meter.left", 1, "mn"))
 
 
 FORMULAS: dict[str, Formula] = {

@@ -1,11 +1,11 @@
 // What a loss says: as unsure as among exp(L) equally likely candidates, to be held against ln N for guessing.
 
-import { button, choice, field } from "../controls.js";
+import { button, choice, field, table } from "../controls.js";
 import { fill, html, live, shown } from "../markup.js";
 import { candidatesOf } from "../math.js";
 
 const MOST = 14; // nats on the meter
-const [END, HIGH, SQUARES] = [180, 190, 1024]; // half the width, the height of the crowd, how many of it are drawn at most
+const [END, HIGH, SQUARES] = [180, 130, 1024]; // half the width, the height of the crowd, how many of it are drawn at most
 const at = (nats) => Math.round((2 * END * nats) / MOST - END);
 const within = (nats) => Math.min(MOST, Math.max(0, nats));
 const hundredth = (nats) => Math.round(within(nats) * 100) / 100;
@@ -15,8 +15,9 @@ const few = (left) => shown(left, left < 100 ? 1 : 0);
 function crowd(all, left) {
   const count = Math.min(all, SQUARES);
   const columns = 2 ** Math.ceil(Math.log2(2 * count) / 2);
-  const size = Math.min(48, (2 * END) / columns);
-  const top = -20 - size * Math.ceil(count / columns);
+  const rows = Math.ceil(count / columns);
+  const size = Math.min(48, (2 * END) / columns, HIGH / rows);
+  const top = -20 - size * rows;
   const squares = (many) =>
     Array.from({ length: Math.ceil(many) }, (_, i) => {
       const width = (0.84 * size * Math.min(1, many - i)).toFixed(1);
@@ -56,7 +57,7 @@ export const meter = {
         ${scale(70, words.lossInNats, [0, 2, 4, 6, 8, 10, 12, 14].map((nats) => [nats, nats]))}${scale(107, words.equal, ["1", "10", "100", "10³", "10⁴", "10⁵", "10⁶"].map((text, i) => [text, i * Math.LN10]))}</svg>
       <div><p class="sum">${words.equally[0]} <strong>${live("meter.left", left, left < 100 ? 1 : 0)}</strong> ${words.equally[1]} ${live("meter.candidates", candidates, 0)}.</p>
         <p>${words.verdicts[Math.abs(gained) < 0.005 ? 1 : gained > 0 ? 0 : 2]} ${candidates > SQUARES && fill(words.each, { n: shown(candidates / SQUARES, 0) })}</p>
-        <table class="results"><caption class="unseen">${words.numbers}</caption><tbody>${Object.entries(words.rows).map(([key, label]) => html`<tr><th scope="row">${label}</th><td>${live(`meter.${key}`, numbers[key], key.endsWith("es") ? 0 : 4)}</td></tr>`)}</tbody></table></div></div>
+        ${table(words.numbers, [], Object.entries(words.rows).map(([key, label]) => [label, live(`meter.${key}`, numbers[key], key.endsWith("es") ? 0 : 4)]))}</div></div>
     </div>`;
   },
 

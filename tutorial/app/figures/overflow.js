@@ -1,6 +1,6 @@
 // The exponential in three number formats: as written, and with the largest logit taken out first.
 
-import { choice, slider } from "../controls.js";
+import { choice, slider, table } from "../controls.js";
 import { S6 } from "../examples.js";
 import { fill, html, live, shown } from "../markup.js";
 import { mark, sign } from "../marks.js";
@@ -36,18 +36,22 @@ export const overflow = {
 
   view({ format, temperature }, numbers, words) {
     const { logits, lowered, powers, naive, stable, cliff } = numbers;
-    const cell = (path, value, digits) => html`<td class="${Number.isFinite(value) || "broken"}">${live(`overflow.${path}`, value, digits)}</td>`;
-    const last = (key) => [["total", "loweredTotal"], ["naive", "stable"]][key].map((name, k) => cell(name, numbers[name], k || key ? 4 : 2));
+    const cell = (path, value, digits) => html`<span class="${Number.isFinite(value) || "broken"}">${live(`overflow.${path}`, value, digits)}</span>`;
+    const power = (path, value) => cell(path, value, value < 1000 ? 2 : 0);
+    const rows = [
+      ...S6.map((_, i) => [
+        html`<span data-link="overflow:${i}">${sign(kind(i))} ${i ? fill(words.negativeNumber, { n: i }) : words.positive}</span>`,
+        cell(`logits.${i}`, logits[i], 2), power(`powers.${i}`, powers[i]), cell(`loweredPowers.${i}`, numbers.loweredPowers[i], 4),
+      ]),
+      [words.sum, "", power("total", numbers.total), cell("loweredTotal", numbers.loweredTotal, 4)],
+      [words.loss, "", cell("naive", naive, 4), cell("stable", stable, 4)],
+    ];
     return html`<div class="overflow">
       <div class="set">${choice({ key: "format", label: words.format, options: Object.keys(LARGEST).map((name) => [name, name]), value: format })}
         ${slider({ key: "temperature", label: words.temperature, value: temperature, min: LEAST, max: MOST, step: 0.01, scale: "log" })}</div>
       <div class="two"><svg viewBox="-190 -48 380 212" role="img" aria-label="${words.picture}"><title>${words.picture}</title>
         ${lane(0, words.naive, logits, cliff)}${lane(120, words.stable, lowered, cliff)}</svg>
-      <div class="scroll" role="region" tabindex="0" aria-label="${words.numbers}"><table class="results"><caption class="unseen">${words.numbers}</caption>
-        <thead><tr><th scope="col">${words.candidate}</th>${["z", "exp z", "exp (z − m)"].map((head) => html`<th scope="col">${head}</th>`)}</tr></thead>
-        <tbody>${S6.map(
-          (_, i) => html`<tr data-link="overflow:${i}"><th scope="row">${sign(kind(i))} ${i ? fill(words.negativeNumber, { n: i }) : words.positive}</th>${cell(`logits.${i}`, logits[i], 2)}${cell(`powers.${i}`, powers[i], 2)}${cell(`loweredPowers.${i}`, numbers.loweredPowers[i], 4)}</tr>`,
-        )}<tr class="total"><th scope="row">${words.sum}</th><td></td>${last(0)}</tr><tr class="final"><th scope="row">${words.loss}</th><td></td>${last(1)}</tr></tbody></table></div></div>
+      ${table(words.numbers, [words.candidate, "z", "exp z", "exp (z − m)"], rows)}</div>
       <p class="found"><strong>${words.verdicts[Number.isFinite(naive) ? 0 : Number.isNaN(naive) ? 1 : 2]}</strong> ${fill(words.exactly, { loss: shown(stable), exact: shown(numbers.exact) })}</p>
     </div>`;
   },

@@ -1,6 +1,6 @@
 // From two vectors to a loss in seven steps: the reader's own vectors go through all of them.
 
-import { button, field } from "../controls.js";
+import { button, field, table } from "../controls.js";
 import { S6, TEMPERATURE } from "../examples.js";
 import { at, fill, html, live, path, shown, trusted } from "../markup.js";
 import { mark, sign } from "../marks.js";
@@ -38,7 +38,7 @@ function symbols(now) {
     return term(POWER, html`<mi>exp</mi><mo>&#x2061;</mo><mo>(</mo>${term(LOGIT, html`${term(COSINE, cosine)}<mo>/</mo><mi>τ</mi>`)}<mo>)</mo>`);
   };
   const share = fraction(power("+"), html`<mrow><munder><mo movablelimits="false">∑</mo><mi>j</mi></munder>${power("j")}</mrow>`);
-  return html`<math display="block" class="symbols"><mi>L</mi><mo>=</mo>${term(LOSS, html`<mo form="prefix">−</mo><mi>ln</mi><mo>&#x2061;</mo>${term(SHARE, share)}`)}</math>`;
+  return html`<math display="block" class="symbols"><mi>L</mi><mo>=</mo>${term(LOSS, html`<mo form="prefix">−</mo><mi>ln</mi><mo>&#x2061;</mo><mspace width="0.1em"/>${term(SHARE, share)}`)}</math>`;
 }
 
 const LINES = [
@@ -55,7 +55,7 @@ const LINES = [
 const arithmetic = (step, numbers) =>
   html`<math display="block">${LINES[step].split(" ").map((token) => {
     const value = at(numbers, token);
-    if (value !== undefined) return live(`steps.${token}`, value, /^p|loss/.test(token) ? 4 : 2, "mn");
+    if (value !== undefined) return live(`steps.${token}`, value, /^(p\.|loss)/.test(token) ? 4 : 2, "mn");
     if (token === "_") return html`<mspace width="1.2em"/>`;
     if (token.endsWith("+")) return html`<msub class="positive"><mi>${token[0]}</mi><mo>+</mo></msub>`;
     return /\w|τ/.test(token) ? html`<mi>${token}</mi>` : html`<mo stretchy="false"${token === "−" && trusted(' form="prefix"')}>${token}</mo>`;
@@ -96,14 +96,11 @@ function results({ step, vectors }, numbers, words) {
     const value = numbers[MADE[step]][i - 1];
     return [html`<span class="share"><span class="bar from ${kind(i)}" style="--from:${part(Math.min(0, value))};--share:${part(least + Math.abs(value))}"></span>${number(`${MADE[step]}.${i - 1}`, digits)}</span>`];
   };
-  const [last, ...others] = words.heads[step].toReversed();
-  const ends = step >= COSINE && html`<span class="ends"><span>${shown(least, 0)}</span><span>${shown(most, 0)}</span></span>`;
+  const head = [...words.heads[step]];
+  if (step >= COSINE) head[0] = html`<span class="share"><span class="ends"><span>${shown(least, 0)}</span><span>${shown(most, 0)}</span></span><span>${head[0]}</span></span>`;
   const summed = { [POWER]: "total", [SHARE]: "one" }[step];
-  const rows = step < COSINE ? [0, 1, 2, 3, 4, 5, 6] : step < LOSS ? [1, 2, 3, 4, 5, 6] : [1];
-  return html`<div class="scroll" role="region" tabindex="0" aria-label="${words.numbers}"><table class="results"><caption class="unseen">${words.numbers}</caption>
-    <thead><tr>${[words.vector, ...others.toReversed()].map((head) => html`<th scope="col">${head}</th>`)}<th scope="col"><span class="${ends && "share"}">${ends}<span>${last}</span></span></th></tr></thead>
-    <tbody>${rows.map((i) => html`<tr data-link="steps:c${i}"><th scope="row">${sign(kind(i))} ${name(i, words)}</th>${cells(i).map((cell) => html`<td>${cell}</td>`)}</tr>`)}
-    ${summed && html`<tr class="total"><th scope="row">${words.sum}</th><td>${number(summed, digits)}</td></tr>`}</tbody></table></div>`;
+  const rows = (step < COSINE ? [0, 1, 2, 3, 4, 5, 6] : step < LOSS ? [1, 2, 3, 4, 5, 6] : [1]).map((i) => [html`<span data-link="steps:c${i}">${sign(kind(i))} ${name(i, words)}</span>`, ...cells(i)]);
+  return table(words.numbers, [words.vector, ...head], summed ? [...rows, [words.sum, number(summed, digits)]] : rows);
 }
 
 /** -ln p, and where the positive is on it. */
