@@ -55,7 +55,9 @@ const LINES = [
 const arithmetic = (step, numbers) =>
   html`<math display="block">${LINES[step].split(" ").map((token) => {
     const value = at(numbers, token);
-    if (value !== undefined) return live(`steps.${token}`, value, /^(p\.|loss)/.test(token) ? 4 : 2, "mn");
+    // Shares with as many decimals as it takes to see that they are not 0.
+    const digits = { "p.0": Math.max(4, 3 - Math.floor(Math.log10(value))), loss: 4 }[token] ?? 2;
+    if (value !== undefined) return live(`steps.${token}`, value, digits, "mn");
     if (token === "_") return html`<mspace width="1.2em"/>`;
     if (token.endsWith("+")) return html`<msub class="positive"><mi>${token[0]}</mi><mo>+</mo></msub>`;
     return /\w|τ/.test(token) ? html`<mi>${token}</mi>` : html`<mo stretchy="false"${token === "−" && trusted(' form="prefix"')}>${token}</mo>`;
@@ -94,10 +96,10 @@ function results({ step, vectors }, numbers, words) {
     if (step === VECTOR) return ["x", "y"].map((axis, k) => field({ key: `vectors.${i}.${k}`, label: fill(words.coordinate, { axis, name: name(i, words) }), value: near(vectors[i][k]), min: -MOST, max: MOST, step: 0.1, hidden: true }));
     if (step === LENGTH) return [`lengths.${i}`, `units.${i}.0`, `units.${i}.1`].map((key) => number(key));
     const value = numbers[MADE[step]][i - 1];
-    return [html`<span class="share"><span class="bar from ${kind(i)}" style="--from:${part(Math.min(0, value))};--share:${part(least + Math.abs(value))}"></span>${number(`${MADE[step]}.${i - 1}`, digits)}</span>`];
+    return [html`<span class="share"><span class="bar ${kind(i)}" style="--from:${part(Math.min(0, value))};--share:${part(least + Math.abs(value))}"></span>${number(`${MADE[step]}.${i - 1}`, digits)}</span>`];
   };
   const head = [...words.heads[step]];
-  if (step >= COSINE) head[0] = html`<span class="share"><span class="ends"><span>${shown(least, 0)}</span><span>${shown(most, 0)}</span></span><span>${head[0]}</span></span>`;
+  if (step >= COSINE && step !== POWER) head[0] = html`<span class="share"><span class="ends"><span>${shown(least, 0)}</span><span>${shown(most, 0)}</span></span><span>${head[0]}</span></span>`;
   const summed = { [POWER]: "total", [SHARE]: "one" }[step];
   const rows = (step < COSINE ? [0, 1, 2, 3, 4, 5, 6] : step < LOSS ? [1, 2, 3, 4, 5, 6] : [1]).map((i) => [html`<span data-link="steps:c${i}">${sign(kind(i))} ${name(i, words)}</span>`, ...cells(i)]);
   return table(words.numbers, [words.vector, ...head], summed ? [...rows, [words.sum, number(summed, digits)]] : rows);
@@ -105,13 +107,13 @@ function results({ step, vectors }, numbers, words) {
 
 /** -ln p, and where the positive is on it. */
 function curve({ p, loss }, words) {
-  const [x, y] = [(share) => 42 + 300 * share, (nats) => 150 - 27 * Math.min(5, nats)];
-  const points = Array.from({ length: 61 }, (_, i) => Math.exp(-5 * (1 - i / 60) ** 1.5));
-  return html`<svg class="curve" viewBox="0 0 380 190" aria-hidden="true"><path class="axis" d="M42 10V150H350"/>
-    ${[0, 0.5, 1].map((share) => html`<text x="${x(share)}" y="167">${share}</text>`)}${[0, 1, 2, 3, 4, 5].map((nats) => html`<text x="26" y="${y(nats) + 4}">${nats}</text>`)}
-    <text x="192" y="185">${words.shareOfPositive}</text><text x="104" y="18">${words.lossInNats}</text>
-    <path class="fall" d="M42 ${n(y(loss))}H${n(x(p[0]))}V150"/><path class="line" d="${path(points.map((share) => [x(share), y(-Math.log(share))]))}"/>${mark("positive", +n(x(p[0])), +n(y(loss)))}
-  </svg>`;
+  const high = loss > 5 ? 30 : 5;
+  const [x, y] = [(share) => 42 + 300 * share, (nats) => 150 - (135 * nats) / high];
+  const points = Array.from({ length: 61 }, (_, i) => high * (1 - i / 60) ** 2).map((nats) => [x(Math.exp(-nats)), y(nats)]);
+  return html`<svg viewBox="0 0 380 190" aria-hidden="true"><path class="axis" d="M42 10V150H350"/>
+    ${[0, 0.5, 1].map((share) => html`<text x="${x(share)}" y="167">${share}</text>`)}${[0, 1, 2, 3, 4, 5].map((tick) => html`<text x="26" y="${154 - 27 * tick}">${(tick * high) / 5}</text>`)}
+    <text x="192" y="186">${words.shareOfPositive}</text><text x="110" y="19">${words.lossInNats}</text>
+    <path class="fall" d="M42 ${n(y(loss))}H${n(x(p[0]))}V150"/><path class="slope" d="${path(points)}"/>${mark("positive", +n(x(p[0])), +n(y(loss)))}</svg>`;
 }
 
 export const steps = {
