@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from tutorial.mathml import Live, call, element, fenced, formula, frac, i, n, o, of, row, sub, total
+from tutorial.mathml import Live, call, formula, frac, i, n, o, of, row, space, sub, total, word
 
 Formula = Callable[[Live], str]
 
@@ -55,6 +56,22 @@ def symmetric_gradient(_: Live) -> str:
 
 def _s_at(cell: str) -> str:
     return sub(i("s"), row(*map(i, cell)))
+def log_sum_exp(live: Live) -> str:
+    """The logarithm of a sum of exponentials with the largest taken out, and with the figure's numbers."""
+    thin = space("0.15em")
+    z = sub(i("z"), i("j"))
+    lowered = row(total(i("j")), call("exp", z, o("−"), i("m")))
+    left = row(of("ln", total(i("j")), call("exp", z)), o("="), i("m"), o("+"), of("ln", lowered))
+    right = row(live("overflow.largest", 2, "mn"), o("+"), of("ln", thin, live("overflow.loweredTotal", 4, "mn")))
+    largest = row(i("m"), o("="), sub(word("max"), i("j")), o("\u2061"), thin, z)
+    return formula(left, o("="), right, o(","), space("1em"), largest)
+
+
+def candidates(live: Live) -> str:
+    """From a loss to equally likely candidates, with the reader's loss."""
+    there = row(i("L"), o("="), of("ln", space("0.15em"), i("k")))
+    back = row(i("k"), o("="), call("exp", i("L")), o("="), call("exp", live("meter.loss", 2, "mn")))
+    return formula(there, o(","), space("1em"), back, o("="), live("meter.left", 1, "mn"))
 
 
 FORMULAS: dict[str, Formula] = {
@@ -63,4 +80,6 @@ FORMULAS: dict[str, Formula] = {
     "symmetricShares": symmetric_shares,
     "symmetricLoss": symmetric_loss,
     "symmetricGradient": symmetric_gradient,
+    "logSumExp": log_sum_exp,
+    "candidates": candidates,
 }

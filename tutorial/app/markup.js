@@ -20,10 +20,16 @@ export const trusted = (text) => new Markup(text);
 export const fill = (text, values) =>
   text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
 
-/** A number as people read it: a true minus sign, and as many decimals as asked for. */
+const RAISED = "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079";
+
+/** A number as people read it: a true minus sign, as many decimals as asked for, and powers of ten from a thousand million on. */
 export function shown(value, digits = 4) {
   if (Number.isNaN(value)) return "NaN";
   if (!Number.isFinite(value)) return value < 0 ? "\u2212\u221e" : "\u221e";
+  if (Math.abs(value) >= 1e9) {
+    const [factor, power] = value.toExponential(2).split("e+");
+    return `${factor.replace("-", "\u2212")}\u00b710${[...power].map((digit) => RAISED[digit]).join("")}`;
+  }
   const text = Math.abs(value).toFixed(digits);
   return (value < 0 && Number(text) !== 0 ? "\u2212" : "") + text;
 }

@@ -65,3 +65,48 @@ export function symmetric(matrix, temperature) {
 /** How many lines of a square matrix are largest at their own place, the diagonal; a tie is not right. */
 export const hits = (lines) =>
   lines.filter((line, k) => line.every((value, m) => m === k || value < line[k])).length;
+/** How long a vector is, and where it points: the same vector brought to length one. */
+export const magnitude = (vector) => Math.hypot(...vector);
+export const direction = (vector) => vector.map((value) => value / magnitude(vector));
+
+/** The nearest number of half precision, ties to even: steps of a 1024th of a power of two, and infinity from 65520 on. */
+export function toHalf(value) {
+  const size = Math.abs(value);
+  if (!(size < 65520)) return value * Infinity;
+  const step = 2 ** (Math.max(-14, Math.floor(Math.log2(size))) - 10);
+  const shift = 1.5 * 2 ** 52 * step; // next to it doubles lie one step apart, so that the sum is rounded to whole steps
+  return value + shift - shift;
+}
+
+/** The largest number of each format; beyond its logarithm, the exponential is infinite. */
+export const LARGEST = { float16: 65504, float32: (2 - 2 ** -23) * 2 ** 127, float64: Number.MAX_VALUE };
+const ROUNDED = { float16: toHalf, float32: Math.fround, float64: (value) => value };
+
+/** InfoNCE as a machine of that format finds it, rounding after every operation: as written, and by log-sum-exp. */
+export function infoNceIn(format, similarities, temperature, positive = 0) {
+  const round = ROUNDED[format];
+  const added = (values) => values.reduce((total, value) => round(total + value), 0);
+  const logits = similarities.map((s) => round(round(s) / round(temperature)));
+  const powers = logits.map((logit) => round(Math.exp(logit)));
+  const total = added(powers);
+  const share = round(powers[positive] / total);
+  const largest = Math.max(...logits);
+  const lowered = logits.map((logit) => round(logit - largest));
+  const loweredPowers = lowered.map((logit) => round(Math.exp(logit)));
+  const loweredTotal = added(loweredPowers);
+  return {
+    logits,
+    powers,
+    total,
+    share,
+    naive: -round(Math.log(share)),
+    largest,
+    lowered,
+    loweredPowers,
+    loweredTotal,
+    stable: round(round(Math.log(loweredTotal)) - lowered[positive]),
+  };
+}
+
+/** How many candidates an anchor has: other pairs' partners, all other views of a batch of pairs, or a queue and its own. */
+export const candidatesOf = { pairs: (n) => n, views: (n) => 2 * n - 1, queue: (n) => n + 1 };

@@ -5,3 +5,8 @@ import { circle } from "./circle.js";
 import { matrix } from "./matrix.js";
 
 export const FIGURES = { bet, circle, matrix };
+import { meter } from "./meter.js";
+import { overflow } from "./overflow.js";
+import { steps } from "./steps.js";
+
+export const FIGURES = { bet, circle, steps, overflow, meter };
