@@ -2,5 +2,7 @@
 
 import { bet } from "./bet.js";
 import { circle } from "./circle.js";
+import { methods } from "./methods.js";
+import { sandbox } from "./sandbox.js";
 
-export const FIGURES = { bet, circle };
+export const FIGURES = { bet, circle, methods, sandbox };
