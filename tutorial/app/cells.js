@@ -2,33 +2,32 @@
 
 import { html } from "./markup.js";
 
-const SIZE = 30;
 const LEFT = 52;
 const TOP = 44;
 
 /**
  * rows and columns are labels; kinds, texts and inks (from 0 to 1) are matrices; groups [{ label, from, length }] stand above the
- * columns; what is pressed in row i does `pick` with i; the chosen row has a frame.
+ * columns; what is pressed in row i does `pick` with i; the chosen row has a frame; size is a cell's, in pixels.
  */
-export function cells({ name, title, rows, columns, kinds, texts, inks, groups = [], pick, chosen = -1 }) {
-  const [width, height] = [columns.length * SIZE, rows.length * SIZE];
-  const middle = (i) => (i + 0.5) * SIZE;
+export function cells({ name, title, rows, columns, kinds, texts, inks, groups = [], pick, chosen = -1, size = 30 }) {
+  const [width, height] = [columns.length * size, rows.length * size];
+  const middle = (i) => (i + 0.5) * size;
   return html`<svg class="cells" viewBox="${-LEFT} ${-TOP} ${LEFT + width + 4} ${TOP + height + 4}" style="--drawn:${LEFT + width + 4}px" role="img" aria-label="${title}">
     <title>${title}</title>
     <defs><pattern id="${name}-hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><path d="M0 0V6" class="hatch"/></pattern></defs>
     ${groups.map(
       ({ label, from, length }) =>
-        html`<g class="group"><path d="M${from * SIZE + 4} -24H${(from + length) * SIZE - 4}"/><text x="${(from + length / 2) * SIZE}" y="-30">${label}</text></g>`,
+        html`<g class="group"><path d="M${from * size + 4} -24H${(from + length) * size - 4}"/><text x="${(from + length / 2) * size}" y="-30">${label}</text></g>`,
     )}
     ${columns.map((label, j) => html`<text x="${middle(j)}" y="-8">${label}</text>`)}
     ${rows.map(
       (label, i) => html`<g class="line" data-link="${name}:${i}"><text class="of-row" x="-8" y="${middle(i) + 4.5}">${label}</text>${columns.map((_, j) => {
         const kind = kinds[i][j];
-        return html`<rect class="cell ${kind}" x="${j * SIZE + 1.5}" y="${i * SIZE + 1.5}" width="${SIZE - 3}" height="${SIZE - 3}" rx="3"${
+        return html`<rect class="cell ${kind}" x="${j * size + 1.5}" y="${i * size + 1.5}" width="${size - 3}" height="${size - 3}" rx="3"${
           kind === "masked" ? html` style="fill:url(#${name}-hatch)"` : kind === "none" ? "" : html` fill-opacity="${(0.06 + 0.34 * inks[i][j]).toFixed(3)}"`
         }/>${texts[i][j] !== "" && html`<text class="in" x="${middle(j)}" y="${middle(i) + 4.5}">${texts[i][j]}</text>`}`;
-      })}${i === chosen && html`<rect class="chosen" x="-0.5" y="${i * SIZE - 0.5}" width="${width + 1}" height="${SIZE + 1}" rx="4"/>`}${
-        pick && html`<rect class="pick" data-do="${pick}:${i}" x="${-LEFT}" y="${i * SIZE}" width="${LEFT + width}" height="${SIZE}"/>`
+      })}${i === chosen && html`<rect class="chosen" x="-0.5" y="${i * size - 0.5}" width="${width + 1}" height="${size + 1}" rx="4"/>`}${
+        pick && html`<rect class="pick" data-do="${pick}:${i}" x="${-LEFT}" y="${i * size}" width="${LEFT + width}" height="${size}"/>`
       }</g>`,
     )}
   </svg>`;

@@ -90,8 +90,8 @@ print(f"{loss.item():.6f}")  # ${fill(words.onThePage, { n: loss.toFixed(6) })}
 `;
 }
 
-const area = (key, label, value, help) =>
-  html`<label class="area"><span class="label">${label}</span><textarea data-set="${key}" rows="6" spellcheck="false" autocomplete="off" aria-describedby="sandbox-${help}">${value}</textarea></label>`;
+const area = (key, label, value) =>
+  html`<label class="area"><span class="label">${label}</span><textarea data-set="${key}" rows="6" spellcheck="false" autocomplete="off" aria-describedby="sandbox-help">${"\n"}${value}</textarea></label>`;
 
 function outcome(state, numbers, words) {
   const { matrix, p, partner, all, hardest } = numbers;
@@ -104,7 +104,7 @@ function outcome(state, numbers, words) {
   const many = matrix.length > 12;
   const short = (value) => shown(value, 2).replace(/^(\u2212?)0\./, "$1.");
   return html`<div class="two"><div>
-      ${choice({ key: "show", label: words.inCells, options: shows.map((show) => [show, words.shows[show]]), value: state.show })}
+      ${shows.length > 1 && choice({ key: "show", label: words.inCells, options: shows.map((show) => [show, words.shows[show]]), value: state.show })}
       <div class="scroll" role="region" tabindex="0" aria-label="${words.picture}">${cells({
         name: "sandbox",
         title: words.picture,
@@ -112,22 +112,18 @@ function outcome(state, numbers, words) {
         columns: matrix[0].map((_, j) => label(state.loss === "ntXent" ? j : j + n)),
         kinds,
         texts: values.map((row, i) => row.map((value, j) => (many || kinds[i][j] === "masked" ? "" : short(value)))),
+        size: many ? 24 : 38,
         inks: values.map((row) => row.map((value) => Math.max(0, value))),
       })}</div>
-      <p class="note">${words.notes[state.loss]}</p>
+      <p class="note">${fill(words.read, { n, d: numbers.queries[0].length })} ${words.notes[state.loss]}</p>
     </div><div>
       <p class="sum">${words.loss} = <strong>${live("sandbox.loss", numbers.loss, 6)}</strong> ${state.loss === "triplet" ? words.asCosine : words.nats}</p>
       ${table(words.all, [words.variant, words.loss], LOSSES.map((name) => [words.losses[name], live(`sandbox.all.${name}`, all[name], 6)]))}
-      ${table(
-        words.each,
-        [words.query, words.own, ...(p[0] ? [words.probability] : []), words.loss],
-        matrix.map((row, i) => [
-          label(i),
-          live(`sandbox.matrix.${i}.${partner[i]}`, row[partner[i]]),
-          ...(p[0] ? [live(`sandbox.p.${i}.${partner[i]}`, p[i][partner[i]])] : []),
-          live(`sandbox.losses.${i}`, numbers.losses[i]),
-        ]),
-      )}
+      <div class="scroll" role="region" tabindex="0" aria-label="${words.each}"><table><caption>${words.each}</caption>
+        <thead><tr>${[words.query, words.ownCosine, ...(p[0] ? [words.probability] : []), words.loss].map((head) => html`<th scope="col">${head}</th>`)}</tr></thead>
+        <tbody>${matrix.map((row, i) => html`<tr data-link="sandbox:${i}"><th scope="row">${label(i)}</th>
+          <td>${live(`sandbox.matrix.${i}.${partner[i]}`, row[partner[i]])}</td>
+          ${p[0] && html`<td>${live(`sandbox.p.${i}.${partner[i]}`, p[i][partner[i]])}</td>`}<td>${live(`sandbox.losses.${i}`, numbers.losses[i])}</td></tr>`)}</tbody></table></div>
     </div></div>
     <div class="snippet"><p><strong>${words.inPython}</strong> <span class="note">${words.select}</span></p>
       <pre tabindex="0" aria-label="${words.inPython}"><code>${snippet(state, numbers, words)}</code></pre></div>`;
@@ -157,7 +153,7 @@ export const sandbox = {
 
   view: (state, numbers, words) => html`<div class="sandbox">
     ${choice({ key: "loss", label: words.variant, options: LOSSES.map((name) => [name, words.losses[name]]), value: state.loss })}
-    <div class="areas">${area("queries", words.queries, state.queries, "help")}${area("keys", words.keys, state.keys, "help")}</div>
+    <div class="areas">${area("queries", words.queries, state.queries)}${area("keys", words.keys, state.keys)}</div>
     <p class="note" id="sandbox-help">${words.help}</p>
     <div class="row">${field({ key: "n", label: words.pairs, value: state.n, min: 2, max: PAIRS, step: 1 })}${field({ key: "d", label: words.width, value: state.d, min: 1, max: 16, step: 1 })}${field({ key: "seed", label: words.seed, value: state.seed, min: 0, max: 9999, step: 1 })}${button("draw", words.draw)}${button("alike", words.alike)}</div>
     ${
