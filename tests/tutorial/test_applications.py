@@ -368,7 +368,7 @@ def test_without_scripts_everything_can_be_read(open_page: Open) -> None:
     page = open_page(java_script_enabled=False)
     for figure in ("methods", "sandbox"):
         assert page.locator(f"#fig-{figure} svg.cells title").count() == 1
-        assert page.locator(f"#fig-{figure} svg.cells .cell").count() == 16
+        assert page.locator(f"#fig-{figure} svg.cells .square").count() == 16
     assert run(page.text_content("#fig-sandbox .snippet code") or "")[0] == pytest.approx(
         float(page.get_attribute('[data-bind="sandbox.loss"]', "data-value")), abs=1e-6
     )

@@ -23,10 +23,10 @@ export function cells({ name, title, rows, columns, kinds, texts, inks, groups =
     ${rows.map(
       (label, i) => html`<g class="line" data-link="${name}:${i}"><text class="of-row" x="-8" y="${middle(i) + 4.5}">${label}</text>${columns.map((_, j) => {
         const kind = kinds[i][j];
-        return html`<rect class="cell ${kind}" x="${j * size + 1.5}" y="${i * size + 1.5}" width="${size - 3}" height="${size - 3}" rx="3"${
+        return html`<rect class="square ${kind}" x="${j * size + 1.5}" y="${i * size + 1.5}" width="${size - 3}" height="${size - 3}" rx="3"${
           kind === "masked" ? html` style="fill:url(#${name}-hatch)"` : kind === "none" ? "" : html` fill-opacity="${(0.06 + 0.34 * inks[i][j]).toFixed(3)}"`
         }/>${texts[i][j] !== "" && html`<text class="in" x="${middle(j)}" y="${middle(i) + 4.5}">${texts[i][j]}</text>`}`;
-      })}${i === chosen && html`<rect class="chosen" x="-0.5" y="${i * size - 0.5}" width="${width + 1}" height="${size + 1}" rx="4"/>`}${
+      })}${i === chosen && html`<rect class="asking" x="-0.5" y="${i * size - 0.5}" width="${width + 1}" height="${size + 1}" rx="4"/>`}${
         pick && html`<rect class="pick" data-do="${pick}:${i}" x="${-LEFT}" y="${i * size}" width="${LEFT + width}" height="${size}"/>`
       }</g>`,
     )}

@@ -66,7 +66,7 @@ export const methods = {
         <ul class="legend"><li>${sign("positive")} ${words.positive}</li><li>${sign("negative")} ${words.negative}</li>
           <li><span class="swatch masked"></span> ${words.masked}</li><li><span class="swatch"></span> ${words.unused}</li></ul>
       </div><div>
-        <dl class="facts">${["asks", "own", "others", "apart"].map(
+        <dl>${["asks", "own", "others", "apart"].map(
           (fact) => html`<div><dt>${words.facts[fact]}</dt><dd>${own[fact]}</dd></div>`,
         )}</dl>
         <p class="sum">${words.query} ${named(own.rows, rows[state.query - 1])}: ${live("methods.positives", numbers.positives, 0)} ${words.positive}, ${live("methods.negatives", numbers.negatives, 0)} ${words.negatives};

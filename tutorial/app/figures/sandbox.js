@@ -109,7 +109,7 @@ function outcome(state, numbers, words) {
         name: "sandbox",
         title: words.picture,
         rows: matrix.map((_, i) => label(i)),
-        columns: matrix[0].map((_, j) => label(state.loss === "ntXent" ? j : j + n)),
+        columns: matrix[0].map((_, j) => (many ? j + 1 : label(state.loss === "ntXent" ? j : j + n))),
         kinds,
         texts: values.map((row, i) => row.map((value, j) => (many || kinds[i][j] === "masked" ? "" : short(value)))),
         size: many ? 24 : 38,
