@@ -11,7 +11,7 @@ const SIGNS = { positive: "+", negative: "\u2212", masked: "", none: "" };
 const within = (value, low, high) => Math.min(high, Math.max(low, Math.round(value)));
 const plan = (state) => comparisons(state.method, state.n, state);
 const named = (names, { group, index }) => fill(names[group], { n: index + 1 });
-const weighed = (weight) => (weight === 1 ? SIGNS.negative : shown(weight, 2).replace(/^0/, ""));
+const weighed = (weight) => (weight === 1 ? "1" : shown(weight, 2).replace(/^0/, ""));
 
 export const methods = {
   name: "methods",
@@ -47,7 +47,8 @@ export const methods = {
       const from = columns.findIndex(({ group }) => group === first);
       return { label, from, length: columns.filter(({ group }) => group === first).length };
     });
-    const fades = state.method === "videomoco";
+    const video = state.method === "videomoco";
+    const fades = video && state.decay < 1;
     return html`<div class="methods">
       ${choice({ key: "method", label: words.method, options: METHODS.map((name) => [name, words.methods[name].name]), value: state.method })}
       <div class="two"><div>
@@ -70,13 +71,13 @@ export const methods = {
           (fact) => html`<div><dt>${words.facts[fact]}</dt><dd>${own[fact]}</dd></div>`,
         )}</dl>
         <p class="sum">${words.query} ${named(own.rows, rows[state.query - 1])}: ${live("methods.positives", numbers.positives, 0)} ${words.positive}, ${live("methods.negatives", numbers.negatives, 0)} ${words.negatives};
-          ${words.guessing} <strong>ln ${shown(1 + numbers.effective, fades && state.decay < 1 ? 2 : 0)} = ${live("methods.guessing", numbers.guessing)}</strong> ${words.nats}</p>
+          ${words.guessing} <strong>ln ${shown(1 + numbers.effective, fades ? 2 : 0)} = ${live("methods.guessing", numbers.guessing)}</strong> ${words.nats}</p>
       </div></div>
       <div class="sliders">
         ${slider({ key: "n", label: own.size, value: state.n, min: 3, max: 6, step: 1 })}
         ${slider({ key: "query", label: words.whose, value: state.query, min: 1, max: numbers.queries, step: 1, said: named(own.rows, rows[state.query - 1]) })}
         ${state.method === "cpc" && slider({ key: "ahead", label: words.ahead, value: state.ahead, min: 1, max: state.n - 1, step: 1 })}
-        ${fades && slider({ key: "decay", label: words.decay, value: state.decay, min: 0.5, max: 1, step: 0.01 })}
+        ${video && slider({ key: "decay", label: words.decay, value: state.decay, min: 0.5, max: 1, step: 0.01 })}
       </div>
     </div>`;
   },
