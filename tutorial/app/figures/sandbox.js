@@ -6,7 +6,8 @@ import { fill, html, live, shown } from "../markup.js";
 import { cosines, drawnPairs, hardestTriplet, ntXent, symmetric } from "../math.js";
 
 const FACES = { infoNce: "InfoNCE", symmetric: "SymmetricInfoNCE", ntXent: "NTXent" };
-const LOSSES = [...Object.keys(FACES), "triplet"];
+const SHOWS = { infoNce: ["cosines", "rows"], symmetric: ["cosines", "rows", "columns"], ntXent: ["cosines", "rows"], triplet: ["cosines"] };
+const LOSSES = Object.keys(SHOWS);
 const PAIRS = 16;
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 const python = (x) => (/[.e]/.test(String(x)) ? `${x}` : `${x}.0`);
@@ -95,7 +96,6 @@ const area = (key, label, value) =>
 
 function outcome(state, numbers, words) {
   const { matrix, p, partner, all, hardest } = numbers;
-  const shows = state.loss === "triplet" ? ["cosines"] : ["cosines", "rows", ...(state.loss === "symmetric" ? ["columns"] : [])];
   const values = state.show === "cosines" ? matrix : p;
   const n = numbers.queries.length;
   const label = (i) => (i < n ? `q${i + 1}` : `k${i - n + 1}`);
@@ -104,7 +104,7 @@ function outcome(state, numbers, words) {
   const many = matrix.length > 12;
   const short = (value) => shown(value, 2).replace(/^(\u2212?)0\./, "$1.");
   return html`<div class="two"><div>
-      ${shows.length > 1 && choice({ key: "show", label: words.inCells, options: shows.map((show) => [show, words.shows[show]]), value: state.show })}
+      ${p[0] && choice({ key: "show", label: words.inCells, options: SHOWS[state.loss].map((show) => [show, words.shows[show]]), value: state.show })}
       <div class="scroll" role="region" tabindex="0" aria-label="${words.picture}">${cells({
         name: "sandbox",
         title: words.picture,
@@ -120,7 +120,7 @@ function outcome(state, numbers, words) {
       <p class="sum">${words.loss} = <strong>${live("sandbox.loss", numbers.loss, 6)}</strong> ${state.loss === "triplet" ? words.asCosine : words.nats}</p>
       ${table(words.all, [words.variant, words.loss], LOSSES.map((name) => [words.losses[name], live(`sandbox.all.${name}`, all[name], 6)]))}
       <div class="scroll" role="region" tabindex="0" aria-label="${words.each}"><table><caption>${words.each}</caption>
-        <thead><tr>${[words.query, words.ownCosine, ...(p[0] ? [words.probability] : []), words.loss].map((head) => html`<th scope="col">${head}</th>`)}</tr></thead>
+        <thead><tr>${[words.query, words.ownCosine, ...(p[0] ? [words.shows[state.show === "columns" ? "columns" : "rows"]] : []), words.loss].map((head) => html`<th scope="col">${head}</th>`)}</tr></thead>
         <tbody>${matrix.map((row, i) => html`<tr data-link="sandbox:${i}"><th scope="row">${label(i)}</th>
           <td>${live(`sandbox.matrix.${i}.${partner[i]}`, row[partner[i]])}</td>
           ${p[0] && html`<td>${live(`sandbox.p.${i}.${partner[i]}`, p[i][partner[i]])}</td>`}<td>${live(`sandbox.losses.${i}`, numbers.losses[i])}</td></tr>`)}</tbody></table></div>
@@ -136,11 +136,11 @@ export const sandbox = {
   fits(state) {
     const whole = (value, low, high) => Math.min(high, Math.max(low, Math.round(value)));
     const loss = LOSSES.includes(state.loss) ? state.loss : "infoNce";
-    const shows = { triplet: ["cosines"], symmetric: ["cosines", "rows", "columns"] }[loss] ?? ["cosines", "rows"];
+    const show = SHOWS[loss].includes(state.show) ? state.show : (SHOWS[loss][1] ?? "cosines");
     return {
       ...state,
       loss,
-      show: shows.includes(state.show) ? state.show : shows.at(-1) === "columns" ? "rows" : shows.at(-1),
+      show,
       temperature: Math.min(2, Math.max(0.01, state.temperature)),
       margin: Math.min(2, Math.max(0, state.margin)),
       n: whole(state.n, 2, PAIRS),
