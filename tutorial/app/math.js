@@ -110,3 +110,81 @@ export function infoNceIn(format, similarities, temperature, positive = 0) {
 
 /** How many candidates an anchor has: other pairs' partners, all other views of a batch of pairs, or a queue and its own. */
 export const candidatesOf = { pairs: (n) => n, views: (n) => 2 * n - 1, queue: (n) => n + 1 };
+/** The cosine of every vector of one list with every vector of another, however long or short the vectors are. */
+export function cosines(rows, columns) {
+  const unit = (vector) => {
+    const largest = Math.max(...vector.map(Math.abs)); // first, so that no square is too large or too small
+    const scaled = vector.map((x) => x / largest);
+    const length = Math.hypot(...scaled);
+    return scaled.map((x) => x / length);
+  };
+  const others = columns.map(unit);
+  return rows.map(unit).map((row) => others.map((column) => dot(row, column)));
+}
+
+/** NT-Xent of a square matrix over all views, view 1 of every item first: each looks for the other one of its item. */
+export function ntXent(matrix, temperature) {
+  const n = matrix.length / 2;
+  const rows = matrix.map((row, i) => {
+    const partner = (i + n) % (2 * n);
+    const found = infoNce(row.filter((_, j) => j !== i), temperature, partner - (partner > i));
+    return { ...found, p: found.p.toSpliced(i, 0, 0) };
+  });
+  return { rows, loss: mean(rows.map((row) => row.loss)) };
+}
+
+/** Each row's own cosine should be larger than its hardest negative's by a margin; nothing else counts. */
+export function hardestTriplet(matrix, margin) {
+  const rows = matrix.map((row, i) => {
+    const hardest = argmax(row.map((s, j) => (j === i ? -Infinity : s)));
+    return { hardest, loss: Math.max(0, margin + row[hardest] - row[i]) };
+  });
+  return { rows, loss: mean(rows.map((row) => row.loss)) };
+}
+
+/** Pairs of vectors that belong together, drawn from a seed: the second is the first with noise. */
+export function drawnPairs(count, width, seed) {
+  let state = seed >>> 0;
+  const uniform = () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return (((mixed ^ (mixed >>> 14)) >>> 0) + 0.5) / 2 ** 32;
+  };
+  const normal = () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform());
+  const hundredth = (x) => Number(x.toFixed(2)) || 0.01; // no vector is all zeros
+  const drawn = (vector) => vector.map((x) => hundredth(x));
+  const first = Array.from({ length: count }, () => drawn(Array.from({ length: width }, normal)));
+  return [first, first.map((vector) => drawn(vector.map((x) => x + 0.6 * normal())))];
+}
+
+/**
+ * Who is compared with whom, by method: rows ask, columns answer. A cell is "positive", "negative", "masked" (left out of
+ * the sum) or "none" (never compared). `weights` is what a column's part of the sum is multiplied by.
+ */
+export function comparisons(method, n, { queue = 6, ahead = 1, decay = 1 } = {}) {
+  const line = (group, length, from = 0) => Array.from({ length }, (_, i) => ({ group, index: from + i }));
+  const square = (rows, columns, kind) => rows.map((row) => columns.map((column) => kind(row, column)));
+  const same = (row, column) => row.index === column.index;
+  let [rows, columns, kind] = [line(0, n), line(1, n), (row, column) => (same(row, column) ? "positive" : "negative")];
+  if (method === "simclr") {
+    rows = columns = [...line(0, n), ...line(1, n)];
+    kind = (row, column) => (!same(row, column) ? "negative" : row.group === column.group ? "masked" : "positive");
+  } else if (method === "moco" || method === "videomoco") {
+    columns = [...columns, ...line(2, queue)];
+    kind = (row, column) => (column.group === 2 ? "negative" : same(row, column) ? "positive" : "none");
+  } else if (method === "cpc") {
+    rows = [0, 1].flatMap((recording) => line(recording, n - ahead));
+    columns = [0, 1].flatMap((recording) => line(recording, n));
+    kind = (row, column) => (row.group === column.group && row.index + ahead === column.index ? "positive" : "negative");
+  } else if (method === "wav2vec2") {
+    rows = [0, 1].flatMap((recording) => line(recording, n, 1));
+    columns = [0, 1].flatMap((recording) => line(recording, n + 2));
+    const masked = (column) => column.index > 0 && column.index <= n;
+    kind = (row, column) =>
+      row.group !== column.group || !masked(column) ? "none" : same(row, column) ? "positive" : "negative";
+  }
+  // The newest key of the queue has waited for nothing yet.
+  const weights = columns.map(({ group, index }) => (method === "videomoco" && group === 2 ? decay ** index : 1));
+  return { rows, columns, cells: square(rows, columns, kind), weights };
+}

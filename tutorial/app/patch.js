@@ -39,5 +39,5 @@ function attributes(old, fresh) {
   if (old instanceof HTMLInputElement) {
     old.checked = fresh.hasAttribute("checked");
     if (old.type !== "number" || !old.dataset.held) old.value = fresh.getAttribute("value") ?? "";
-  }
+  } else if (old instanceof HTMLTextAreaElement && !old.dataset.held && old.value !== fresh.value) old.value = fresh.value;
 }

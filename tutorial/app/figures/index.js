@@ -10,3 +10,7 @@ import { overflow } from "./overflow.js";
 import { steps } from "./steps.js";
 
 export const FIGURES = { bet, circle, steps, overflow, meter };
+import { methods } from "./methods.js";
+import { sandbox } from "./sandbox.js";
+
+export const FIGURES = { bet, circle, methods, sandbox };
