@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tutorial.mathml import Live, call, formula, frac, i, n, o, of, row, sub, total
+from tutorial.mathml import Live, call, fenced, formula, frac, i, n, o, of, row, space, sub, total
 
 Formula = Callable[[Live], str]
 
@@ -24,4 +24,18 @@ def bet(live: Live) -> str:
     return formula(i("L"), o("="), o("−"), of("ln", sub(i("p"), o("✓"))), o("="), inside)
 
 
-FORMULAS: dict[str, Formula] = {"infoNce": info_nce, "bet": bet}
+def force(_: Live) -> str:
+    """InfoNCE's derivative with respect to a cosine."""
+    slope = frac(row(o("∂"), i("L")), row(o("∂"), _s("j")))
+    is_its_own = fenced(i("j"), o("="), o("+"), around="[]")
+    return formula(slope, o("="), frac(row(sub(i("p"), i("j")), o("−"), is_its_own), i("τ")))
+
+
+def slope_of_scale(_: Live) -> str:
+    """InfoNCE's derivative with respect to the logarithm of the inverse temperature."""
+    slope = frac(row(o("∂"), i("L")), row(o("∂"), i("a")))
+    expected = row(total(i("j")), sub(i("p"), i("j")), sub(i("z"), i("j")))
+    return formula(slope, o("="), expected, o("−"), sub(i("z"), o("+")), o(","), space(), i("z"), o("="), frac(i("s"), i("τ")))
+
+
+FORMULAS: dict[str, Formula] = {"infoNce": info_nce, "bet": bet, "force": force, "slopeOfScale": slope_of_scale}
