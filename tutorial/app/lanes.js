@@ -37,13 +37,13 @@ export const moving = {
  * Every candidate on a lane of its own, with its force; `forces` is the path of the gradient among the figure's numbers.
  * Without forces: one lane for the positive, which can be moved, and one for all negatives.
  */
-export function lanes(figure, title, similarities, words, { gradient, forces = "", longest = 60 } = {}) {
+export function lanes(figure, title, similarities, words, { gradient, forces = "", head = "∂L/∂s", longest = 60 } = {}) {
   const flat = !gradient;
   const y = (i) => 34 + LANE * (flat ? Math.min(i, 1) : i);
   const bottom = y(similarities.length - 1) + 22;
   return html`<svg class="lanes" viewBox="0 0 ${flat ? 330 : 400} ${bottom + 30}" role="group" aria-label="${title}">
     <title>${title}</title>
-    <text class="small" x="${LEFT}" y="12">${words.axis}</text>${!flat && html`<text class="small end" x="398" y="12">∂L/∂s</text>`}
+    <text class="small" x="${LEFT}" y="12">${words.axis}</text>${!flat && html`<text class="small end" x="398" y="12">${head}</text>`}
     ${[-1, -0.5, 0, 0.5, 1].map(
       (s) => html`<line class="grid" x1="${across(s)}" x2="${across(s)}" y1="20" y2="${bottom}"/><text class="small middle" x="${across(s)}" y="${bottom + 16}">${shown(s, s % 1 ? 1 : 0)}</text>`,
     )}
@@ -56,7 +56,7 @@ export function lanes(figure, title, similarities, words, { gradient, forces = "
       return html`<g data-link="${figure}:${i}" class="lane">${!flat && html`<line class="track" x1="${LEFT}" x2="${LEFT + WIDTH}" y1="${y(i)}" y2="${y(i)}"/>`}
         ${!flat || i === 0 ? html`<text class="${kind}" x="6" y="${y(i) + 4}">${i === 0 ? "+" : i}</text>` : ""}
         ${arrow(force < 0 ? "pull" : "push", x - 10 * Math.sign(force), y(i), -Math.sign(force) * reach(force, longest), 0)}
-        ${can ? html`<g class="handle" data-key="${i}" ${slides}><circle class="hit" cx="${x.toFixed(2)}" cy="${y(i)}" r="15"/>${mark(kind, x, y(i))}</g>` : mark(kind, x, y(i), 6)}
+        ${can ? html`<g class="handle" data-key="${i}" ${slides}><circle class="hit" cx="${x.toFixed(2)}" cy="${y(i)}" r="15"/>${mark(kind, x, y(i))}</g>` : html`${mark(kind, x, y(i), 6)}<text class="small middle" x="${x.toFixed(2)}" y="${y(i) - 11}">${i}</text>`}
         ${!flat && html`<text class="end" x="398" y="${y(i) + 4}">${live(`${figure}.${forces}.${i}`, force, 3, "tspan")}</text>`}</g>`;
     })}
   </svg>`;
@@ -83,7 +83,7 @@ export function plot({ title, curve, ghosts = [], point, rise, ticks, log = fals
     ${ghosts.map(({ of, name, at: [t, v, anchor = "start"] }) => html`<path class="ghost" d="${drawn(of)}"/><text class="small ghostly" x="${x(t)}" y="${y(v)}" text-anchor="${anchor}">${name}</text>`)}
     <path class="curve" d="${drawn(curve)}"/>
     <line class="cursor" x1="${there[0]}" x2="${there[0]}" y1="${Y}" y2="${Y + HIGH}"/>
-    ${arrow("pull", ...there, Math.sign(force) * reach(force), 0)}
+    ${arrow("step", ...there, Math.sign(force) * reach(force, 220), 0)}
     <circle class="here" cx="${there[0]}" cy="${there[1]}" r="6"/>
   </svg>`;
 }

@@ -33,8 +33,8 @@ export const learned = {
     const top = Math.max(2, Math.min(6, Math.ceil(loss)));
     return html`<div class="learned">
       <div class="two"><div>${lanes("learned", words.picture, similarities, words)}
-          <div class="row">${field({ key: "similarities.0", label: words.cosineOfPositive, value: similarities[0], min: -1, max: 1, step: 0.01 })}
-            ${button("lead", words.lead, { pressed: similarities[0] === 0.8 })}${button("trail", words.trail, { pressed: similarities[0] === 0.6 })}</div>
+          <div class="row">${field({ key: "similarities.0", label: words.cosineOfPositive, value: similarities[0], min: -1, max: 1, step: 0.01 })}</div>
+          <div class="row">${button("lead", words.lead, { pressed: similarities[0] === 0.8 })}${button("trail", words.trail, { pressed: similarities[0] === 0.6 })}</div>
           ${slider({ key: "temperature", label: words.temperature, value: Number(temperature.toPrecision(4)), min: 0.01, max: 1, step: 0.01, scale: "log", said: brief(temperature) })}
           <div class="row">${player({ ...words, play: words.train }, words.playing, { ended })}</div>
           <p class="outcome">${fill(outcome, { steps, t: shown(temperature) })}</p></div>

@@ -36,7 +36,7 @@ export const limits = {
           ...(hinge > 0 ? [{ of: (t) => hinge / t, name: words.hingeOver, at: [Math.max(0.013, hinge / 3.6), 3.75] }] : []),
         ] })}
         ${one("scaled", scaled, { curve: (t) => t * infoNce(similarities, t).loss, rise: [0, last], ticks: [0, last / 2, last].map((v) => Number(v.toFixed(2))), ghosts: [
-          { of: () => hinge, name: words.hinge, at: [0.012, hinge + last * 0.035] },
+          { of: () => hinge, name: words.hinge, at: [10, hinge + last * 0.04, "end"] },
           { of: (t) => t * chance, name: `τ ln ${similarities.length}`, at: [0.8 * (last / chance), last * 0.93, "end"] },
         ] })}
       </div>

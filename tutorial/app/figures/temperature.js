@@ -11,9 +11,9 @@ const few = ({ p, perplexity }, temperature) => ({ p, perplexity, temperature })
 
 function small({ p, perplexity, temperature }, key, words) {
   const name = fill(words.atTemperature, { t: brief(temperature) });
-  return html`<figure class="small-bars ${key === "own" ? "own" : ""}"><svg viewBox="0 0 168 92" role="img" aria-label="${name}: ${p.map((share) => shown(share, 2)).join(", ")}"><title>${name}</title>
-      <line class="grid" x1="2" x2="166" y1="76" y2="76"/>
-      ${p.map((share, j) => html`<g data-link="temperature:${j}"><rect class="mark ${kindOf(j)}" x="${6 + 27 * j}" y="${(76 - 70 * share).toFixed(2)}" width="20" height="${(70 * share).toFixed(2)}"/><text class="small middle" x="${16 + 27 * j}" y="90">${j || "+"}</text></g>`)}
+  return html`<figure class="small-bars ${key === "own" ? "own" : ""}"><svg viewBox="0 0 280 118" role="img" aria-label="${name}: ${p.map((share) => shown(share, 2)).join(", ")}"><title>${name}</title>
+      <line class="grid" x1="2" x2="278" y1="98" y2="98"/>
+      ${p.map((share, j) => html`<g data-link="temperature:${j}"><rect class="mark ${kindOf(j)}" x="${9 + 45 * j}" y="${(98 - 92 * share).toFixed(2)}" width="34" height="${(92 * share).toFixed(2)}"/><text class="small middle" x="${26 + 45 * j}" y="114">${j || "+"}</text></g>`)}
     </svg><figcaption><strong>${name}</strong><span>${words.perplexity} ${live(`temperature.${key}.perplexity`, perplexity, 2)}</span></figcaption></figure>`;
 }
 

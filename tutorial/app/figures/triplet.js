@@ -26,14 +26,14 @@ export const triplet = {
   },
 
   view: ({ similarities, negative, margin, temperature }, { hard, soft, apart }, words) => {
-    const side = (key, { loss, gradient }, controls) => html`<div><h4>${words[key]}</h4>
-      ${lanes("triplet", words[key], similarities, words, { gradient, forces: `${key}.gradient`, longest: 110 })}
+    const side = (key, head, { loss, gradient }, controls) => html`<div><h4>${words[key]}</h4>
+      ${lanes("triplet", words[key], similarities, words, { gradient, forces: `${key}.gradient`, head, longest: 110 })}
       <p class="sum">${words[`${key}Loss`]} = <strong>${live(`triplet.${key}.loss`, loss)}</strong></p>${controls}</div>`;
     return html`<div class="triplet">
       <div class="two">
-        ${side("hard", hard, html`${choice({ key: "negative", label: words.which, value: negative, options: [1, 2, 3, 4, 5].map((j) => [j, j]) })}
+        ${side("hard", "∂L/∂s", hard, html`${choice({ key: "negative", label: words.which, value: negative, options: [1, 2, 3, 4, 5].map((j) => [j, j]) })}
           ${slider({ key: "margin", label: words.margin, value: margin, min: 0, max: 1, step: 0.01, said: shown(margin, 2) })}`)}
-        ${side("soft", soft, slider({ key: "temperature", label: words.temperature, value: temperature, min: 0.01, max: 1, step: 0.01, scale: "log", said: brief(temperature) }))}
+        ${side("soft", "∂(τL)/∂s", soft, slider({ key: "temperature", label: words.temperature, value: temperature, min: 0.01, max: 1, step: 0.01, scale: "log", said: brief(temperature) }))}
       </div>
       <p class="apart">${words.apart} ${live("triplet.apart", apart)}</p>
     </div>`;
