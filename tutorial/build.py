@@ -92,7 +92,9 @@ class Page:
         drawn = self._engine.draw(name, self.words)
         status = '<p class="status" role="status"></p>'
         inside = f'<div data-figure="{name}">{drawn}</div>{status}'
-        return _block(f'<div class="figure" id="fig-{name}" role="group" aria-labelledby="fig-{name}-title">{inside}</div>')
+        return _block(
+            f'<div class="figure" id="fig-{name}" role="group" aria-labelledby="fig-{name}-title">{inside}</div>'
+        )
 
     def calc(self, expression: str, digits: int = 4) -> Markup:
         """A number that math.js computes while building."""

@@ -35,7 +35,9 @@ def slope_of_scale(_: Live) -> str:
     """InfoNCE's derivative with respect to the logarithm of the inverse temperature."""
     slope = frac(row(o("∂"), i("L")), row(o("∂"), i("a")))
     expected = row(total(i("j")), sub(i("p"), i("j")), sub(i("z"), i("j")))
-    return formula(slope, o("="), expected, o("−"), sub(i("z"), o("+")), o(","), space(), i("z"), o("="), frac(i("s"), i("τ")))
+    return formula(
+        slope, o("="), expected, o("−"), sub(i("z"), o("+")), o(","), space(), i("z"), o("="), frac(i("s"), i("τ"))
+    )
 
 
 FORMULAS: dict[str, Formula] = {"infoNce": info_nce, "bet": bet, "force": force, "slopeOfScale": slope_of_scale}

@@ -30,7 +30,6 @@ export const learned = {
     const { slope, loss } = numbers;
     const ended = still(state);
     const outcome = ended ? (temperature <= 0.01 ? words.floor : temperature >= 1 ? words.ceiling : words.settled) : slope < 0 ? words.falls : words.rises;
-    const top = Math.max(2, Math.min(6, Math.ceil(loss)));
     return html`<div class="learned">
       <div class="two"><div>${lanes("learned", words.picture, similarities, words)}
           <div class="row">${field({ key: "similarities.0", label: words.cosineOfPositive, value: similarities[0], min: -1, max: 1, step: 0.01 })}</div>
@@ -38,7 +37,7 @@ export const learned = {
           ${slider({ key: "temperature", label: words.temperature, value: Number(temperature.toPrecision(4)), min: 0.01, max: 1, step: 0.01, scale: "log", said: brief(temperature) })}
           <div class="row">${player({ ...words, play: words.train }, words.playing, { ended })}</div>
           <p class="outcome">${fill(outcome, { steps, t: shown(temperature) })}</p></div>
-        <div>${plot({ title: words.landscape, curve: (t) => infoNce(similarities, t).loss, point: [temperature, loss], rise: [0, top], ticks: Array.from({ length: top + 1 }, (_, v) => v), most: 1, shut: true, force: ended ? 0 : slope })}
+        <div>${plot({ title: words.landscape, curve: (t) => infoNce(similarities, t).loss, point: [temperature, loss], rise: [0, 3], ticks: [0, 1, 2, 3], most: 1, shut: true, force: ended ? 0 : slope })}
           <dl class="readings">
             <div><dt>τ</dt><dd>${live("learned.temperature", temperature)}</dd></div>
             <div><dt>${words.inverse}</dt><dd>${live("learned.scale", numbers.scale, 2)}</dd></div>

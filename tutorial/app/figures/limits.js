@@ -33,7 +33,7 @@ export const limits = {
         ${one("pull", pull, { log: true, rise: [0.01, 200], ticks: [0.01, 0.1, 1, 10, 100], ghosts: [{ of: (t) => 1 / t, name: "1/τ", at: [0.03, 55] }] })}
         ${one("loss", loss, { rise: [0, 4], ticks: [0, 1, 2, 3, 4], ghosts: [
           { of: () => chance, name: `ln ${similarities.length}`, at: [0.012, chance + 0.12] },
-          ...(hinge > 0 ? [{ of: (t) => hinge / t, name: words.hingeOver, at: [Math.max(0.013, hinge / 3.6), 3.75] }] : []),
+          ...(hinge > 0 ? [{ of: (t) => hinge / t, name: words.hingeOver, at: [Math.max(0.013, hinge / 3), 3.75] }] : []),
         ] })}
         ${one("scaled", scaled, { curve: (t) => t * infoNce(similarities, t).loss, rise: [0, last], ticks: [0, last / 2, last].map((v) => Number(v.toFixed(2))), ghosts: [
           { of: () => hinge, name: words.hinge, at: [10, hinge + last * 0.04, "end"] },

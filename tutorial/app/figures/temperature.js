@@ -37,10 +37,10 @@ export const temperature = {
   view: ({ temperature: t, similarities }, numbers, words) => html`<div class="warm">
     ${slider({
       key: "temperature", label: words.temperature, value: t, min: 0.01, max: 1, step: 0.01, scale: "log", said: brief(t),
-      list: html`<div class="chips" role="group" aria-label="${words.chips}">${words.presets.map(
-        ([value, who]) => html`<button type="button" data-do="set:temperature=${value}" aria-pressed="${Number(value) === t}"><b>${value}</b> <span>${who}</span></button>`,
-      )}</div>`,
     })}
+    <div class="chips" role="group" aria-label="${words.chips}">${words.presets.map(
+        ([value, who]) => html`<button type="button" data-do="set:temperature=${value}" aria-pressed="${Number(value) === t}"><b>${value}</b> <span>${who}</span></button>`,
+    )}</div>
     <div class="two">
       ${lanes("temperature", words.picture, similarities, words, { gradient: numbers.gradient, forces: "gradient" })}
       <div class="scroll" role="region" tabindex="0" aria-label="${words.numbers}"><table class="bars"><caption class="unseen">${words.numbers}</caption>
