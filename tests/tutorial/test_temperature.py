@@ -61,6 +61,30 @@ def test_the_table_is_the_one_that_was_computed_elsewhere(engine: Engine, temper
     assert found["push"] == pytest.approx(found["pull"], abs=1e-9)
 
 
+def test_the_loss_and_its_forces_are_torchs_on_any_similarities(engine: Engine) -> None:
+    for similarities, temperature in random_cases():
+        found, wanted = (
+            engine.evaluate(f"infoNce({similarities}, {temperature})"),
+            torch_says(similarities, temperature),
+        )
+        assert found["loss"] == pytest.approx(wanted["loss"], abs=1e-9)
+        assert found["perplexity"] == pytest.approx(wanted["perplexity"], abs=1e-9)
+        assert found["gradient"] == pytest.approx(wanted["gradient"], abs=1e-9)
+        # A wrong sibling: the derivative for the logits, without the 1 / temperature.
+        assert max(map(abs, found["gradient"])) < 1e-6 or found["gradient"] != pytest.approx(
+            [g * temperature for g in wanted["gradient"]], abs=1e-9
+        )
+
+
+def test_both_predictions_are_right_by_the_numbers(engine: Engine) -> None:
+    asked = words_of("en")["predict"]
+    pulls = {float(text): name for name, text in asked["strongest"]["options"].items()}
+    strongest = max(pulls, key=lambda t: engine.evaluate(f"infoNce(S6, {t}).pull"))
+    assert pulls[strongest] == asked["strongest"]["right"]
+    cold, warm = (engine.evaluate(f"infoNce(S6, {t}).shares[0]") for t in (0.07, 0.2))
+    assert asked["share"]["right"] == ("up" if cold > warm else "down")
+
+
 def test_the_slope_of_the_scale_is_torchs(engine: Engine) -> None:
     for similarities, temperature in random_cases():
         a = torch.tensor(-math.log(temperature), dtype=torch.float64, requires_grad=True)
@@ -249,7 +273,6 @@ def test_a_candidate_is_moved_by_mouse_keys_and_typing_and_the_tasks_tick(open_p
     handle.scroll_into_view_if_needed()
     box = handle.locator(".hit").bounding_box()
     track = page.locator("#fig-temperature .track").first.bounding_box()
-    assert min(box["width"], box["height"]) >= 24
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.mouse.down()
     page.mouse.move(track["x"] + track["width"] * 0.8, box["y"] + 10, steps=4)
@@ -320,20 +343,20 @@ def test_moving_the_slider_is_drawn_at_once(open_page: Open) -> None:
         return float(sum(metrics[name] for name in ("ScriptDuration", "RecalcStyleDuration", "LayoutDuration")))
 
     took = []
-    for _ in range(4):
+    for _ in range(24):
         before = spent()
         page.eval_on_selector(
             SLIDER,
             """slider => {
-                for (let i = 0; i < 25; i++) {
-                    slider.value = -2 + i / 12.5;
+                for (let i = 0; i < 5; i++) {
+                    slider.value = -2 + i / 2.5;
                     slider.dispatchEvent(new Event("input", { bubbles: true }));
                     slider.getBoundingClientRect();
                 }
             }""",
         )
-        took.append(1000 * (spent() - before) / 25)
-    assert min(took) <= 8  # milliseconds; the first round still compiles
+        took.append(1000 * (spent() - before) / 5)
+    assert min(took) <= 8  # milliseconds; the quickest round is the one that nothing else disturbed
     agrees(page, S6)
 
 
@@ -345,5 +368,10 @@ def test_the_section_is_accessible_with_everything_open_and_fits(open_page: Open
     page.evaluate("document.querySelectorAll('#temperature details').forEach(note => (note.open = true))")
     page.evaluate("document.querySelectorAll('main > section:not(#temperature)').forEach(other => other.remove())")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    held = "#temperature :is(.handle .hit, button, summary, input:not([type=radio]))"
+    sizes = page.eval_on_selector_all(
+        held, "all => all.map(e => e.getBoundingClientRect()).map(b => [b.width, b.height])"
+    )
+    assert min(min(size) for size in sizes) >= 24
     found = axe.Axe().run(page)
     assert found.violations_count == 0, found.generate_report()

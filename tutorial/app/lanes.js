@@ -6,7 +6,7 @@ import { arrow, mark, reach } from "./marks.js";
 
 const LEFT = 34;
 const WIDTH = 262;
-const LANE = 32;
+const LANE = 40;
 const held = (value, low, high) => Math.min(high, Math.max(low, value));
 const hundredth = (value) => Math.round(value * 100) / 100;
 const across = (similarity) => LEFT + (WIDTH * (similarity + 1)) / 2;
@@ -56,7 +56,7 @@ export function lanes(figure, title, similarities, words, { gradient, forces = "
       return html`<g data-link="${figure}:${i}" class="lane">${!flat && html`<line class="track" x1="${LEFT}" x2="${LEFT + WIDTH}" y1="${y(i)}" y2="${y(i)}"/>`}
         ${!flat || i === 0 ? html`<text class="${kind}" x="6" y="${y(i) + 4}">${i === 0 ? "+" : i}</text>` : ""}
         ${arrow(force < 0 ? "pull" : "push", x - 10 * Math.sign(force), y(i), -Math.sign(force) * reach(force, longest), 0)}
-        ${can ? html`<g class="handle" data-key="${i}" ${slides}><circle class="hit" cx="${x.toFixed(2)}" cy="${y(i)}" r="15"/>${mark(kind, x, y(i))}</g>` : html`${mark(kind, x, y(i), 6)}<text class="small middle" x="${x.toFixed(2)}" y="${y(i) - 11}">${i}</text>`}
+        ${can ? html`<g class="handle" data-key="${i}" ${slides}><circle class="hit" cx="${x.toFixed(2)}" cy="${y(i)}" r="19.8"/>${mark(kind, x, y(i))}</g>` : html`${mark(kind, x, y(i), 6)}<text class="small middle" x="${x.toFixed(2)}" y="${y(i) - 11}">${i}</text>`}
         ${!flat && html`<text class="end" x="398" y="${y(i) + 4}">${live(`${figure}.${forces}.${i}`, force, 3, "tspan")}</text>`}</g>`;
     })}
   </svg>`;

@@ -8,7 +8,7 @@ import { bestTemperature, infoNce, learnTemperature, slopeOfScale } from "../mat
 
 const RATE = 0.5;
 const still = ({ temperature, similarities }) =>
-  Math.abs(Math.log(learnTemperature(similarities, temperature, RATE) / temperature)) < 1e-5;
+  Math.abs(Math.log(learnTemperature(similarities, temperature, RATE) / temperature)) < 1e-6;
 
 export const learned = {
   name: "learned",

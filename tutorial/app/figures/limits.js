@@ -30,7 +30,7 @@ export const limits = {
           <div class="row">${field({ key: "similarities.0", label: words.cosineOfPositive, value: similarities[0], min: -1, max: 1, step: 0.01 })}</div></div>
       </div>
       <div class="multiples">
-        ${one("pull", pull, { log: true, rise: [0.01, 200], ticks: [0.01, 0.1, 1, 10, 100], ghosts: [{ of: (t) => 1 / t, name: "1/τ", at: [0.03, 55] }] })}
+        ${one("pull", pull, { log: true, rise: [0.01, 200], ticks: [0.01, 0.1, 1, 10, 100], ghosts: [{ of: (t) => 1 / t, name: "1/τ", at: [0.25, 7] }] })}
         ${one("loss", loss, { rise: [0, 4], ticks: [0, 1, 2, 3, 4], ghosts: [
           { of: () => chance, name: `ln ${similarities.length}`, at: [0.012, chance + 0.12] },
           ...(hinge > 0 ? [{ of: (t) => hinge / t, name: words.hingeOver, at: [Math.max(0.013, hinge / 3), 3.75] }] : []),
