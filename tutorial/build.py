@@ -68,6 +68,7 @@ class Page:
             "formula": self.formula,
             "predict": self.predict,
             "code": self.code,
+            "data": self.data,
             "words": self.words,
         }
         self.shown: list[str] = []
@@ -91,7 +92,9 @@ class Page:
         drawn = self._engine.draw(name, self.words)
         status = '<p class="status" role="status"></p>'
         inside = f'<div data-figure="{name}">{drawn}</div>{status}'
-        return _block(f'<div class="figure" id="fig-{name}" role="group" aria-labelledby="{name}-title">{inside}</div>')
+        return _block(
+            f'<div class="figure" id="fig-{name}" role="group" aria-labelledby="fig-{name}-title">{inside}</div>'
+        )
 
     def calc(self, expression: str, digits: int = 4) -> Markup:
         """A number that math.js computes while building."""
@@ -114,6 +117,10 @@ class Page:
 
     def _filled(self, text: str) -> Markup:
         return Markup(self._templates.from_string(text).render())
+
+    def data(self, name: str) -> Any:
+        """What stands in a file of data."""
+        return json.loads((HERE / "data" / f"{name}.json").read_text(encoding="utf-8"))
 
     def code(self, name: str) -> Markup:
         """A function of the package, as it is written there."""

@@ -2,16 +2,25 @@
 
 from collections.abc import Callable
 
-from tutorial.mathml import Live, call, element, fenced, formula, frac, i, n, o, of, row, sub, total
-from tutorial.mathml import Live, call, formula, frac, i, n, o, of, row, space, sub, total, word
+from tutorial.mathml import Live, call, element, fenced, formula, frac, i, n, o, of, row, space, sub, total, word
 
 Formula = Callable[[Live], str]
+FORMULAS: dict[str, Formula] = {}
+"""By the name that the text uses: that of the function, as JavaScript writes names."""
+
+
+def listed(made: Formula) -> Formula:
+    """Let the text ask for a formula."""
+    first, *rest = made.__name__.split("_")
+    FORMULAS[first + "".join(word.capitalize() for word in rest)] = made
+    return made
 
 
 def _s(index: str) -> str:
     return sub(i("s"), o("+") if index == "+" else i(index))
 
 
+@listed
 def info_nce(_: Live) -> str:
     """InfoNCE of one anchor."""
     above = call("exp", _s("+"), o("/"), i("τ"))
@@ -19,6 +28,7 @@ def info_nce(_: Live) -> str:
     return formula(i("L"), o("="), o("−"), of("log", frac(above, below)))
 
 
+@listed
 def bet(live: Live) -> str:
     """The penalty of the opening bet, with the reader's number."""
     inside = row(n("−"), of("ln", live("bet.right", 2, "mn")), o("="), live("bet.penalty", 4, "mn"))
@@ -29,6 +39,7 @@ def _share(arrow: str, cell: str) -> str:
     return element("msubsup", i("p"), row(*map(i, cell)), o(arrow))
 
 
+@listed
 def symmetric_shares(_: Live) -> str:
     """The share of a cell in its row and in its column."""
 
@@ -40,12 +51,14 @@ def symmetric_shares(_: Live) -> str:
     return share("→", "ik") + share("↓", "kj")
 
 
+@listed
 def symmetric_loss(_: Live) -> str:
     """The mean of both directions."""
     inside = fenced(of("ln", _share("→", "ii")), o("+"), of("ln", _share("↓", "ii")))
     return formula(i("L"), o("="), o("−"), frac(n("1"), row(n("2"), i("N"))), total(i("i")), inside)
 
 
+@listed
 def symmetric_gradient(_: Live) -> str:
     """What a cell gets from both directions."""
     left = frac(row(o("∂"), i("L")), row(o("∂"), _s_at("ij")))
@@ -56,6 +69,9 @@ def symmetric_gradient(_: Live) -> str:
 
 def _s_at(cell: str) -> str:
     return sub(i("s"), row(*map(i, cell)))
+
+
+@listed
 def log_sum_exp(live: Live) -> str:
     """The logarithm of a sum of exponentials with the largest taken out, and with the figure's numbers."""
     thin = space("0.15em")
@@ -67,6 +83,7 @@ def log_sum_exp(live: Live) -> str:
     return formula(left, o("="), right, o(","), space("1em"), largest)
 
 
+@listed
 def candidates(live: Live) -> str:
     """From a loss to equally likely candidates, with the reader's loss."""
     there = row(i("L"), o("="), of("ln", space("0.15em"), i("k")))
@@ -74,12 +91,19 @@ def candidates(live: Live) -> str:
     return formula(there, o(","), space("1em"), back, o("="), live("meter.left", 1, "mn"))
 
 
-FORMULAS: dict[str, Formula] = {
-    "infoNce": info_nce,
-    "bet": bet,
-    "symmetricShares": symmetric_shares,
-    "symmetricLoss": symmetric_loss,
-    "symmetricGradient": symmetric_gradient,
-    "logSumExp": log_sum_exp,
-    "candidates": candidates,
-}
+@listed
+def force(_: Live) -> str:
+    """InfoNCE's derivative with respect to a cosine."""
+    slope = frac(row(o("∂"), i("L")), row(o("∂"), _s("j")))
+    is_its_own = fenced(i("j"), o("="), o("+"), around="[]")
+    return formula(slope, o("="), frac(row(sub(i("p"), i("j")), o("−"), is_its_own), i("τ")))
+
+
+@listed
+def slope_of_scale(_: Live) -> str:
+    """InfoNCE's derivative with respect to the logarithm of the inverse temperature."""
+    slope = frac(row(o("∂"), i("L")), row(o("∂"), i("a")))
+    expected = row(total(i("j")), sub(i("p"), i("j")), sub(i("z"), i("j")))
+    return formula(
+        slope, o("="), expected, o("−"), sub(i("z"), o("+")), o(","), space(), i("z"), o("="), frac(i("s"), i("τ"))
+    )

@@ -8,7 +8,9 @@ from tests.tutorial.colours import DEFICIENCIES, contrast, difference, seen
 from tutorial.build import HERE
 
 STYLE = (HERE / "app" / "styles" / "base.css").read_text(encoding="utf-8")
-LIGHT, *DARK = (dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", block)) for block in re.findall(r"\{([^{}]*--page[^{}]*)\}", STYLE))
+LIGHT, *DARK = (
+    dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", block)) for block in re.findall(r"\{([^{}]*--page[^{}]*)\}", STYLE)
+)
 THEMES = pytest.mark.parametrize("theme", [LIGHT, *DARK])
 
 
@@ -29,7 +31,9 @@ def test_both_ways_to_the_dark_theme_are_the_same() -> None:
         ((2.0776, 0.0795, -1.1350), (0.9033, -0.0636, -0.5514), 0.9082),
     ],
 )
-def test_the_measure_is_the_published_one(one: tuple[float, float, float], other: tuple[float, float, float], expected: float) -> None:
+def test_the_measure_is_the_published_one(
+    one: tuple[float, float, float], other: tuple[float, float, float], expected: float
+) -> None:
     assert difference(one, other) == pytest.approx(expected, abs=1e-4)
 
 

@@ -97,7 +97,10 @@ def test_targets_are_large_enough(open_page: Open, width: int) -> None:
 def test_every_control_is_reached_by_the_keyboard_in_the_order_of_the_page(open_page: Open) -> None:
     page = open_page()
     seen: list[list[int]] = []
-    steps = page.evaluate("document.querySelectorAll('a, button, input, select, textarea, summary, [tabindex]').length") + 20
+    steps = (
+        page.evaluate("document.querySelectorAll('a, button, input, select, textarea, summary, [tabindex]').length")
+        + 20
+    )
     for _ in range(steps):
         page.keyboard.press("Tab")
         found = page.evaluate("""() => {
@@ -188,7 +191,9 @@ def test_a_link_shows_the_same_numbers_in_another_window_and_language(open_page:
 )
 def test_a_broken_link_shows_the_page_as_it_begins(open_page: Open, engine: Engine, state: str) -> None:
     page = open_page(state=state)
-    begun = engine.evaluate("[FIGURES.circle.derive(FIGURES.circle.state).loss, FIGURES.bet.derive(FIGURES.bet.state).guessing]")
+    begun = engine.evaluate(
+        "[FIGURES.circle.derive(FIGURES.circle.state).loss, FIGURES.bet.derive(FIGURES.bet.state).guessing]"
+    )
     assert value(page, "circle.loss") == pytest.approx(begun[0], abs=1e-12)
 
 
@@ -265,7 +270,12 @@ def shape(words: Any, path: str = "") -> dict[str, str]:
 def test_every_language_says_everything(site: Path, language: str) -> None:
     assert shape(words_of(language)) == shape(words_of("en"))
     texts = [(site / name / "index.html").read_text(encoding="utf-8") for name in ("en", language)]
-    for pattern in (r'data-figure="(\w+)"', r'id="([\w-]+)"', r'data-bind="([\w.]+)"', r"<(math|table|details|form|svg)\b"):
+    for pattern in (
+        r'data-figure="(\w+)"',
+        r'id="([\w-]+)"',
+        r'data-bind="([\w.]+)"',
+        r"<(math|table|details|form|svg)\b",
+    ):
         one, other = (re.findall(pattern, text) for text in texts)
         assert one == other
 
@@ -313,7 +323,9 @@ def test_the_page_is_small_and_quick(open_page: Open, site: Path) -> None:
     scripts = sum(file.stat().st_size for file in app.rglob("*.js") if "recorded" not in file.parts)
     page_size = max((site / name / "index.html").stat().st_size for name in languages())
     print(f"scripts {scripts:,}, page {page_size:,}, font {(app / 'formulas.woff2').stat().st_size:,}")  # noqa: T201 (for whoever runs it with -s)
-    recorded = sum(file.stat().st_size for file in (app / "recorded").rglob("*.js")) if (app / "recorded").exists() else 0
+    recorded = (
+        sum(file.stat().st_size for file in (app / "recorded").rglob("*.js")) if (app / "recorded").exists() else 0
+    )
     assert recorded <= 300_000
     page = open_page()
     spent = page.evaluate("""async () => {
@@ -334,11 +346,15 @@ def test_the_page_is_small_and_quick(open_page: Open, site: Path) -> None:
 def test_signs_stay_apart_without_colours_and_on_paper(open_page: Open) -> None:
     page = open_page()
     shapes = {
-        kind: page.evaluate(f"document.querySelector('#fig-circle .handle .mark.{kind}').tagName") for kind in ("positive", "negative")
+        kind: page.evaluate(f"document.querySelector('#fig-circle .handle .mark.{kind}').tagName")
+        for kind in ("positive", "negative")
     }
     assert shapes == {"positive": "circle", "negative": "rect"}
     page.emulate_media(forced_colors="active")
-    fills = [page.evaluate(f"getComputedStyle(document.querySelector('#fig-circle .handle .mark.{kind}')).fill") for kind in shapes]
+    fills = [
+        page.evaluate(f"getComputedStyle(document.querySelector('#fig-circle .handle .mark.{kind}')).fill")
+        for kind in shapes
+    ]
     assert fills[0] != fills[1]
     page.emulate_media(media="print", forced_colors="none")
     assert not page.locator(".top").is_visible()
@@ -359,4 +375,3 @@ def test_the_door_leads_to_the_readers_language(open_page: Open, asked: str, giv
         page.wait_for_url(f"**/{other}/*")
         page.goto(page.url.replace(f"/{other}/", "/").partition("#")[0])
         page.wait_for_url(f"**/{other}/*")
-

@@ -23,7 +23,7 @@ export function frame(figure, state, words, { done = [], playing = false } = {})
   const own = words[figure.name];
   const numbers = figure.derive(state);
   return html`<header>
-      <h3 id="${figure.name}-title">${trusted(own.title)}</h3>
+      <h3 id="fig-${figure.name}-title">${trusted(own.title)}</h3>
       ${own.task && html`<p class="task">${trusted(own.task)}</p>`}
     </header>
     <div class="stage">${figure.view(state, numbers, { ...words.common, ...own, playing })}</div>

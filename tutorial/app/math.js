@@ -188,3 +188,48 @@ export function comparisons(method, n, { queue = 6, ahead = 1, decay = 1 } = {})
   const weights = columns.map(({ group, index }) => (method === "videomoco" && group === 2 ? decay ** index : 1));
   return { rows, columns, cells: square(rows, columns, kind), weights };
 }
+
+/** What the triplet loss asks: a negative stays behind the positive by a margin. Without `negative`, the hardest one. */
+export function tripletLoss(similarities, margin = 0, negative = 1 + argmax(similarities.slice(1))) {
+  const loss = Math.max(0, similarities[negative] - similarities[0] + margin);
+  return { loss, gradient: similarities.map((_, j) => (loss > 0 ? Number(j === negative) - Number(j === 0) : 0)) };
+}
+
+/** How the loss changes with a = log(1 / temperature): what is expected of the logits, less the positive's. */
+export function slopeOfScale(similarities, temperature) {
+  const { logits, p } = infoNce(similarities, temperature);
+  return dot(p, logits) - logits[0];
+}
+
+/** One step of gradient descent on a = log(1 / temperature) alone; the temperature stays between 0.01 and 1. */
+export const learnTemperature = (similarities, temperature, rate) =>
+  Math.min(1, Math.max(0.01, Math.exp(Math.log(temperature) + rate * slopeOfScale(similarities, temperature))));
+
+/** The temperature of the least loss: that is where the slope changes its sign, or an end of the range. */
+export function bestTemperature(similarities, low = 0.01, high = 1) {
+  for (let i = 0; i < 60; i++) {
+    const middle = Math.sqrt(low * high);
+    if (slopeOfScale(similarities, middle) < 0) high = middle;
+    else low = middle;
+  }
+  return low;
+}
+
+/** The temperature between 0.01 and 1 at which the positive is pulled hardest. */
+export function strongestPull(similarities) {
+  const pull = (place) => infoNce(similarities, 10 ** place).pull;
+  let [low, high] = [-2, 0];
+  for (let i = 0; i < 60; i++) {
+    const [left, right] = [low + (high - low) / 3, high - (high - low) / 3];
+    if (pull(left) < pull(right)) low = left;
+    else high = right;
+  }
+  return { temperature: 10 ** low, pull: pull(low) };
+}
+
+/** InfoNCE, corrected for a share of the negatives that are positives in truth (Chuang and others, 2020). */
+export function debiasedInfoNce(similarities, temperature, share) {
+  const [positive, ...negatives] = similarities.map((s) => Math.exp(s / temperature));
+  const each = Math.max((mean(negatives) - share * positive) / (1 - share), Math.exp(-1 / temperature));
+  return Math.log(1 + (negatives.length * each) / positive);
+}

@@ -18,7 +18,8 @@ function children(now, wanted) {
     else if (key(old) && key(old) !== key(fresh)) old.before(fresh);
     else if (old.nodeName !== fresh.nodeName || key(old) !== key(fresh)) old.replaceWith(fresh);
     else if (old.nodeType !== Node.ELEMENT_NODE) old.data !== fresh.data && (old.data = fresh.data);
-    else {
+    // What is the same is left alone, unless the reader may have written into it.
+    else if (!old.isEqualNode(fresh) || old.querySelector("input") || old.matches("input")) {
       attributes(old, fresh);
       children(old, fresh);
     }
@@ -38,6 +39,7 @@ function attributes(old, fresh) {
   }
   if (old instanceof HTMLInputElement) {
     old.checked = fresh.hasAttribute("checked");
-    if (old.type !== "number" || !old.dataset.held) old.value = fresh.getAttribute("value") ?? "";
+    const value = fresh.getAttribute("value") ?? "";
+    if (old.value !== value && (old.type !== "number" || !old.dataset.held)) old.value = value;
   } else if (old instanceof HTMLTextAreaElement && !old.dataset.held && old.value !== fresh.value) old.value = fresh.value;
 }

@@ -5,8 +5,12 @@ import { circle } from "./circle.js";
 import { steps } from "./steps.js";
 import { overflow } from "./overflow.js";
 import { meter } from "./meter.js";
+import { temperature } from "./temperature.js";
+import { limits } from "./limits.js";
+import { learned } from "./learned.js";
+import { triplet } from "./triplet.js";
 import { matrix } from "./matrix.js";
 import { methods } from "./methods.js";
 import { sandbox } from "./sandbox.js";
 
-export const FIGURES = { bet, circle, steps, overflow, meter, matrix, methods, sandbox };
+export const FIGURES = { bet, circle, steps, overflow, meter, temperature, limits, learned, triplet, matrix, methods, sandbox };
