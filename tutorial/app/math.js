@@ -61,3 +61,59 @@ export function symmetric(matrix, temperature) {
     ),
   };
 }
+
+// How vectors move: points of length one, and the forces of the symmetric loss on them.
+
+/** Numbers in [0, 1) by chance, the same ones for the same seed (mulberry32). */
+export function chance(seed) {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** Points on the circle (d = 2) or the sphere (d = 3), no direction likelier than another. */
+export function scattered(count, d, seed) {
+  const next = chance(seed);
+  return Array.from({ length: count }, () => {
+    const [x, y] = onCircle(360 * next());
+    if (d === 2) return [x, y];
+    const z = 2 * next() - 1;
+    return [Math.sqrt(1 - z * z) * x, Math.sqrt(1 - z * z) * y, z];
+  });
+}
+
+/** A weighted sum of vectors without its part along `point`: what can move a point that stays on the sphere. */
+function tangent(point, vectors, weights) {
+  const total = point.map((_, axis) => sum(vectors.map((vector, j) => weights[j] * vector[axis])));
+  const outward = dot(total, point);
+  return total.map((x, axis) => x - outward * point[axis]);
+}
+
+/** The symmetric loss of pairs (left[i], right[i]), and what it does to each point: minus its gradient, in two parts. */
+export function pairForces(left, right, temperature) {
+  const cosines = left.map((a) => right.map((b) => dot(a, b)));
+  const found = symmetric(cosines, temperature);
+  const on = (points, others, gradient) =>
+    points.map((point, i) => {
+      const part = (wanted) => tangent(point, others, gradient[i].map((g, j) => ((i === j) === wanted ? -g : 0)));
+      return { pull: part(true), push: part(false) };
+    });
+  return { ...found, cosines, left: on(left, right, found.gradient), right: on(right, left, transposed(found.gradient)) };
+}
+
+/** A step along a force, and back to length one. */
+export function moved(point, force, rate) {
+  const to = point.map((x, axis) => x + rate * force[axis]);
+  const length = Math.hypot(...to);
+  return to.map((x) => x / length);
+}
+
+/** The lowest symmetric loss of n pairs: partners alike, strangers at -1 / (n - 1). It takes n - 1 dimensions. */
+export const lowestLoss = (n, temperature) => Math.log1p((n - 1) * Math.exp(-n / ((n - 1) * temperature)));
+
+/** Who belongs with row i of 2n views: its neighbour, or the row n places away. */
+export const partnerOf = (i, n, layout) => (layout === "interleaved" ? i ^ 1 : (i + n) % (2 * n));
