@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tutorial.mathml import Live, call, formula, frac, i, n, o, of, row, sub, total
+from tutorial.mathml import Live, call, fenced, formula, frac, i, n, o, of, row, sub, sup, total, word
 
 Formula = Callable[[Live], str]
 
@@ -24,4 +24,18 @@ def bet(live: Live) -> str:
     return formula(i("L"), o("="), o("−"), of("ln", sub(i("p"), o("✓"))), o("="), inside)
 
 
-FORMULAS: dict[str, Formula] = {"infoNce": info_nce, "bet": bet}
+def balance(live: Live) -> str:
+    """What pushes an anchor's negatives is what pulls its positive; with the means of the figure's anchors."""
+    push = row(total(row(i("j"), o("≠"), o("+"))), frac(sub(i("p"), i("j")), i("τ")), class_="negative")
+    pull = row(frac(row(n("1"), o("−"), sub(i("p"), o("+"))), i("τ")), class_="positive")
+    return formula(push, o("="), pull)
+
+
+def lowest(_: Live) -> str:
+    """The lowest symmetric loss of N pairs."""
+    fewer = row(i("N"), o("−"), n("1"))
+    power = row(o("−"), i("N"), o("/"), fenced(fenced(*[i("N"), o("−"), n("1")]), i("τ")))
+    return formula(sub(i("L"), word("min")), o("="), call("log", n("1"), o("+"), fenced(fewer), sup(i("e"), power)))
+
+
+FORMULAS: dict[str, Formula] = {"infoNce": info_nce, "bet": bet, "balance": balance, "lowest": lowest}

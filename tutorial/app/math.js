@@ -117,3 +117,12 @@ export const lowestLoss = (n, temperature) => Math.log1p((n - 1) * Math.exp(-n /
 
 /** Who belongs with row i of 2n views: its neighbour, or the row n places away. */
 export const partnerOf = (i, n, layout) => (layout === "interleaved" ? i ^ 1 : (i + n) % (2 * n));
+
+/** Of one anchor's 2n - 2 negatives, how many are of its own class, if c classes are equally frequent. */
+export const falseNegatives = (n, c) => ({ negatives: 2 * n - 2, share: 1 / c, expected: (2 * n - 2) / c });
+
+/** The symmetric loss of n pairs that lie evenly around the circle, partners together: the best there is in two dimensions. */
+export function evenly(n, temperature) {
+  const points = Array.from({ length: n }, (_, i) => onCircle((360 * i) / n));
+  return pairForces(points, points, temperature);
+}
