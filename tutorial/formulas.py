@@ -24,8 +24,8 @@ def bet(live: Live) -> str:
     return formula(i("L"), o("="), o("−"), of("ln", sub(i("p"), o("✓"))), o("="), inside)
 
 
-def balance(live: Live) -> str:
-    """What pushes an anchor's negatives is what pulls its positive; with the means of the figure's anchors."""
+def balance(_: Live) -> str:
+    """What pushes an anchor's negatives is as much as what pulls its positive."""
     push = row(total(row(i("j"), o("≠"), o("+"))), frac(sub(i("p"), i("j")), i("τ")), class_="negative")
     pull = row(frac(row(n("1"), o("−"), sub(i("p"), o("+"))), i("τ")), class_="positive")
     return formula(push, o("="), pull)
@@ -34,8 +34,8 @@ def balance(live: Live) -> str:
 def lowest(_: Live) -> str:
     """The lowest symmetric loss of N pairs."""
     fewer = row(i("N"), o("−"), n("1"))
-    power = row(o("−"), i("N"), o("/"), fenced(fenced(*[i("N"), o("−"), n("1")]), i("τ")))
+    power = row(o("−"), i("N"), o("/"), fenced(fenced(fewer), i("τ")))
     return formula(sub(i("L"), word("min")), o("="), call("log", n("1"), o("+"), fenced(fewer), sup(i("e"), power)))
 
 
-FORMULAS: dict[str, Formula] = {"infoNce": info_nce, "bet": bet, "balance": balance, "lowest": lowest}
+FORMULAS: dict[str, Formula] = {"infoNce": info_nce, "bet": bet, "pullIsPush": balance, "lowestLoss": lowest}

@@ -50,12 +50,12 @@ function matrix(state, numbers, words) {
     <defs><clipPath id="batch-crop"><rect x="0.5" y="0.5" width="23" height="23" rx="2.5"/></clipPath>
       <pattern id="batch-hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect class="ground" width="6" height="6"/><path class="hatch" d="M1.5 0v6"/></pattern></defs>
     <rect class="negatives" width="${SIDE}" height="${SIDE}"/>
-    ${!clip(state) && squares("masked", every.map((i) => [i, i]), cell)}
+    ${!clip(state) && squares(roomy ? "masked" : "masked solid", every.map((i) => [i, i]), cell)}
     ${squares(roomy ? "positives" : "positives solid", every.map((i) => [i, declared(i, state)]), cell)}
     ${size <= 64 && html`<path class="grid" d="${lines.join("")}"/>`}
     ${roomy && every.map((i) => every.map((j) => {
       const positive = j === declared(i, state);
-      if (i === j && !clip(state)) return "";
+      if ((i === j && !clip(state)) || (size > 8 && !positive && !own(i, j))) return "";
       return html`${mark(positive ? "positive" : "negative", centre(j), centre(i), positive ? dot : dot * 0.7)}${!positive && own(i, j) && html`<circle class="missed" cx="${centre(j)}" cy="${centre(i)}" r="${dot + 4}"/>`}`;
     }))}
     ${every.map((i) => html`${heading(i, state, words, cell, false)}${heading(i, state, words, cell, true)}`)}
@@ -70,11 +70,11 @@ function trio(state, { partner }, words) {
   const [item, other] = [itemOf(state.anchor, state), itemOf(partner, state)];
   const box = (kind, name, drawn, x) => html`<g class="box ${kind}" transform="translate(${x} 0)">${drawn}<rect class="around" width="72" height="72" rx="8"/><text x="36" y="90">${name}</text></g>`;
   const drawn = [
-    box("original", words.original, picture(item, -1, 0, 0, 72), 0),
+    box(...(clip(state) ? ["asks", words.anchor] : ["original", words.original]), picture(item, -1, 0, 0, 72), 0),
     clip(state) ? "" : box("asks", words.anchor, picture(item, viewOf(state.anchor, state), 0, 0, 72), 118),
     box(item === other ? "right" : "wrong", words.itsPositive, clip(state) ? html`<text class="caption" x="36" y="41">${words.captions[other]}</text>` : picture(other, viewOf(partner, state), 0, 0, 72), clip(state) ? 118 : 236),
   ];
-  return html`<svg class="trio" viewBox="-4 -4 ${clip(state) ? 202 : 320} 100" role="img" aria-label="${words.trio}"><title>${words.trio}</title>
+  return html`<svg class="trio" viewBox="-4 -4 320 100" role="img" aria-label="${words.trio}"><title>${words.trio}</title>
     <path class="becomes" d="M80 36h28m-6-5 6 5-6 5"/>${!clip(state) && html`<path class="becomes" d="M198 36h28m-22-5-6 5 6 5m16-10 6 5-6 5"/>`}${drawn}</svg>`;
 }
 

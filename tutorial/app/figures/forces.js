@@ -85,20 +85,14 @@ const half = (kind, { temperature, mode }, force, words) => html`<div class="${m
 
 export const forces = {
   name: "forces",
-  state: { pairs: 3, dimensions: 2, seed: 3, temperature: 0.5, mode: "both", turn: 25, tilt: 20, ...begun([3, 2, 3]) },
+  state: { pairs: 3, dimensions: 2, seed: 74, temperature: 0.5, mode: "both", turn: 25, tilt: 20, ...begun([3, 2, 74]) },
 
   fits(state) {
     const pairs = within(Math.round(state.pairs), 2, 8);
     const dimensions = state.dimensions === 3 ? 3 : 2;
     const seed = within(Math.round(state.seed), 1, 9999);
-    const fitting = {
-      ...state,
-      pairs,
-      dimensions,
-      seed,
-      temperature: within(state.temperature, 0.05, 1),
-      mode: ["pull", "push"].includes(state.mode) ? state.mode : "both",
-    };
+    const mode = ["pull", "push"].includes(state.mode) ? state.mode : "both";
+    const fitting = { ...state, pairs, dimensions, seed, mode, temperature: within(state.temperature, 0.05, 1) };
     const drawn = [pairs, dimensions, seed];
     const sound = state.points.length === 2 * pairs * dimensions && pointsOf(fitting).every((p) => Math.abs(dot(p, p) - 1) < 1e-6);
     return String(drawn) === String(state.drawn) && sound ? fitting : { ...fitting, ...begun(drawn) };
@@ -131,10 +125,10 @@ export const forces = {
 
   view: (state, numbers, words) => html`<div class="forces mechanics two">
     <div>${stage(state, numbers, words)}
-      ${state.dimensions === 3 && html`<div class="row turning">${["turn", "tilt"].map((key) => slider({ key, label: words[key], value: state[key], min: key === "turn" ? -180 : -90, max: key === "turn" ? 180 : 90, step: 1 }))}</div>`}
+      ${state.dimensions === 3 && html`<div class="turning">${["turn", "tilt"].map((key) => slider({ key, label: words[key], value: state[key], min: key === "turn" ? -180 : -90, max: key === "turn" ? 180 : 90, step: 1 }))}</div>`}
       <p class="legend"><span>${sign("anchor")} ${words.left}</span><span>${sign("positive")} ${words.right}</span>${["pull", "push"].map((kind) => html`<span><svg class="sign" viewBox="-9 -9 18 18" aria-hidden="true">${arrow(kind, -9, 0, 18, 0)}</svg> ${words[kind === "pull" ? "pulled" : "pushed"]}</span>`)}</p>
       ${line(state, numbers, words)}
-      <div class="balance">${half("pull", state, numbers.pull, words)}${half("push", state, numbers.push, words)}<p class="note">${words.equal}</p></div></div>
+      <div class="measures">${half("pull", state, numbers.pull, words)}${half("push", state, numbers.push, words)}<p class="note">${words.equal}</p></div></div>
     <div>
       <div class="row">${player(words, words.playing)}${button("end", words.end)}${button("again", words.again)}</div>
       <p class="note">${fill(words.at, { steps: state.steps })} ${live("forces.rate", numbers.rate, 2)}</p>
@@ -178,7 +172,7 @@ export const forces = {
 
   tasks: {
     floor: ({ pairs, mode }, { loss, lowest }) => pairs > 2 && mode === "both" && loss - lowest < 1e-3,
-    merge: ({ mode, steps }, { partners, slope }) => mode === "pull" && steps > 0 && partners > 0.999 && slope > 0,
+    merge: ({ mode, steps }, { partners }) => mode === "pull" && steps > 0 && partners > 0.999,
     room: ({ pairs, dimensions }, { loss, lowest }) => pairs === 4 && dimensions === 3 && loss - lowest < 1e-3,
     together: ({ pairs }, { loss, slope }) => slope < 1e-9 && Math.abs(loss - Math.log(pairs)) < 1e-9,
   },

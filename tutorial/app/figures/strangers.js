@@ -24,8 +24,8 @@ function crowd(alike, words) {
   const some = (wanted) => alike.map((own, i) => (own === wanted ? square(i) : "")).join("");
   return html`<svg viewBox="0 0 ${WIDE} ${(Math.ceil(alike.length / columns) * cell).toFixed(2)}" role="img" aria-label="${words.picture}"><title>${words.picture}</title>
     <defs><g id="strangers-cat">${ICONS.cat()}</g></defs>
-    <path class="others" d="${some(false)}"/><path class="alike" d="${some(true)}"/>
-    ${alike.map((own, i) => {
+    <path class="others" d="${some(false)}"/><path class="alike${cell < 18 ? " solid" : ""}" d="${some(true)}"/>
+    ${cell >= 18 && alike.map((own, i) => {
       const [x, y] = place(i);
       return own && html`<use class="icon" href="#strangers-cat" transform="translate(${(x + cell * 0.12).toFixed(2)} ${(y + cell * 0.12).toFixed(2)}) scale(${((cell * 0.76) / 24).toFixed(4)})"/>`;
     })}</svg>`;
