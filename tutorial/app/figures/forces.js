@@ -138,7 +138,7 @@ export const forces = {
       ${slider({ key: "pairs", label: words.pairs, value: state.pairs, min: 2, max: 8, step: 1 })}
       ${slider({ key: "temperature", label: words.temperature, value: state.temperature, min: 0.05, max: 1, step: 0.01, scale: "log" })}
       <div class="row">${field({ key: "seed", label: words.seed, value: state.seed, min: 1, max: 9999, step: 1 })}${button("other", words.other)}</div>
-      <table class="wide"><caption class="unseen">${words.numbers}</caption><thead><tr><td></td><th scope="col">${words.now}</th><th scope="col">${words.atFloor}</th></tr></thead><tbody>
+      <table class="wide"><caption class="unseen">${words.numbers}</caption><thead><tr><th scope="col"><span class="unseen">${words.measure}</span></th><th scope="col">${words.now}</th><th scope="col">${words.atFloor}</th></tr></thead><tbody>
         ${[["loss", 4, "lowest"], ["partners", 4, 1], ["strangers", 4, "apart"], ["slope", 4, 0]].map(
           ([name, digits, best]) => html`<tr><th scope="row">${words.rows[name]}</th><td>${live(`forces.${name}`, numbers[name], digits)}</td><td>${typeof best === "number" ? best : live(`forces.${best}`, numbers[best], digits)}</td></tr>`,
         )}</tbody></table>
