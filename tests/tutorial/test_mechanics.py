@@ -280,6 +280,9 @@ def test_the_batch_and_its_strangers_by_hand(open_page: Open) -> None:
     assert done(page, "batch", "many")
     page.click('#fig-batch [data-do="set:kind=clip"]')
     assert value(page, "batch.negatives") == 255
+    tops = "[...document.querySelectorAll('#fig-strangers use')].map((cat) => cat.getBoundingClientRect().top | 0)"
+    assert len(page.evaluate(tops)) == value(page, "strangers.found")
+    assert len(set(page.evaluate(tops))) > 3, "cats lie in several rows of squares"
     page.fill('#fig-strangers input[type=number][data-set="classes"]', "10")
     page.fill('#fig-strangers input[type=number][data-set="pairs"]', "256")
     assert value(page, "strangers.expected") == pytest.approx(51, abs=1e-12)

@@ -24,8 +24,10 @@ function picture(item, view, x, y, size) {
   return html`<g transform="translate(${x} ${y}) scale(${size / 24})"><rect class="frame" width="24" height="24" rx="3"/><g clip-path="url(#batch-crop)"><g transform="translate(12 12) ${change}">${icon(PICTURES[item], -12, -12, 24)}</g></g></g>`;
 }
 
-const squares = (kind, places, cell) =>
-  html`<path class="${kind}" d="${places.map(([i, j]) => `M${(j * cell).toFixed(2)} ${(i * cell).toFixed(2)}h${cell.toFixed(2)}v${cell.toFixed(2)}h${(-cell).toFixed(2)}z`).join("")}"/>`;
+const round = (value) => Math.round(value * 100) / 100;
+/** One cell of each row. */
+const squares = (kind, every, cell, column) =>
+  html`<path class="${kind}" d="${every.map((i) => `M${round(column(i) * cell)} ${round(i * cell)}h${round(cell)}v${round(cell)}h${round(-cell)}z`).join("")}"/>`;
 
 function heading(i, state, words, cell, column) {
   const [x, y] = column ? [i * cell + cell / 2, -EDGE / 2] : [-EDGE / 2, i * cell + cell / 2];
@@ -45,13 +47,13 @@ function matrix(state, numbers, words) {
   const dot = Math.min(7, cell / 4);
   const centre = (i) => (i + 0.5) * cell;
   const own = (i, j) => i !== j && itemOf(i, state) === itemOf(j, state);
-  const lines = every.slice(1).map((i) => `M0 ${(i * cell).toFixed(2)}h${SIDE}M${(i * cell).toFixed(2)} 0v${SIDE}`);
+  const lines = every.slice(1).map((i) => `M0 ${round(i * cell)}h${SIDE}M${round(i * cell)} 0v${SIDE}`);
   return html`<svg class="matrix" viewBox="${-EDGE - 2} ${-EDGE - 2} ${SIDE + EDGE + 6} ${SIDE + EDGE + 6}" role="group" aria-label="${words.picture}"><title>${words.picture}</title>
     <defs><clipPath id="batch-crop"><rect x="0.5" y="0.5" width="23" height="23" rx="2.5"/></clipPath>
       <pattern id="batch-hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect class="ground" width="6" height="6"/><path class="hatch" d="M1.5 0v6"/></pattern></defs>
     <rect class="negatives" width="${SIDE}" height="${SIDE}"/>
-    ${!clip(state) && squares(roomy ? "masked" : "masked solid", every.map((i) => [i, i]), cell)}
-    ${squares(roomy ? "positives" : "positives solid", every.map((i) => [i, declared(i, state)]), cell)}
+    ${!clip(state) && squares(roomy ? "masked" : "masked solid", every, cell, (i) => i)}
+    ${squares(roomy ? "positives" : "positives solid", every, cell, (i) => declared(i, state))}
     ${size <= 64 && html`<path class="grid" d="${lines.join("")}"/>`}
     ${roomy && every.map((i) => every.map((j) => {
       const positive = j === declared(i, state);
@@ -60,7 +62,7 @@ function matrix(state, numbers, words) {
     }))}
     ${every.map((i) => html`${heading(i, state, words, cell, false)}${heading(i, state, words, cell, true)}`)}
     <g class="handle" data-drag="anchor" data-nudge="anchor" role="slider" tabindex="0" aria-orientation="vertical" aria-label="${words.anchor}" aria-valuemin="0" aria-valuemax="${size - 1}" aria-valuenow="${state.anchor}"
-      aria-valuetext="${fill(words.said, { row: state.anchor, partner: numbers.partner, n: numbers.negatives })}"><rect class="hit" width="${SIDE}" height="${SIDE}"/><rect class="asking" x="-2" y="${(state.anchor * cell - 1).toFixed(2)}" width="${SIDE + 4}" height="${(cell + 2).toFixed(2)}" rx="3"/></g>
+      aria-valuetext="${fill(words.said, { row: state.anchor, partner: numbers.partner, n: numbers.negatives })}"><rect class="hit" width="${SIDE}" height="${SIDE}"/><rect class="asking" x="-2" y="${round(state.anchor * cell - 1)}" width="${SIDE + 4}" height="${round(cell + 2)}" rx="3"/></g>
   </svg>`;
 }
 

@@ -8,6 +8,8 @@ import { chance, degrees, dot, lowestLoss, mean, moved, pairForces, radians, sca
 const RADIUS = 130;
 const REST = 1e-5; // a gradient shorter than this moves nothing that could be seen
 const PACE = 0.2; // the learning rate, times the number of pairs and the temperature: steps of one size at all of them
+const KINDS = ["pull", "push"];
+const round = (value) => Math.round(value * 100) / 100;
 const within = (value, low, high) => Math.min(high, Math.max(low, value));
 const begun = ([pairs, dimensions, seed]) => ({
   drawn: [pairs, dimensions, seed],
@@ -29,59 +31,55 @@ function seen([x, y, z = 0], { dimensions, turn, tilt }) {
 /** A great circle of the sphere, by the direction it stands square to: its nearer half and its farther one. */
 function greatCircle(normal, state) {
   const [a, b, c] = seen(normal, state);
-  const long = Math.hypot(a, b) || 1;
-  const [x, y] = [(-b / long) * RADIUS, (a / long) * RADIUS].map((v) => v.toFixed(2));
-  const half = (kind, sweep) =>
-    html`<path class="ring ${kind}" d="M${-x} ${-y}A${RADIUS} ${(RADIUS * Math.abs(c)).toFixed(2)} ${degrees(Math.atan2(a, -b)).toFixed(2)} 0 ${sweep} ${x} ${y}"/>`;
-  return html`${half("behind", c > 0 ? 1 : 0)}${half("", c > 0 ? 0 : 1)}`;
+  const [x, y] = [-b, a].map((v) => round((RADIUS * v) / (Math.hypot(a, b) || 1)));
+  return [c < 0, c >= 0].map((sweep, i) => html`<path class="ring${i ? " behind" : ""}" d="M${-x} ${-y}A${RADIUS} ${round(RADIUS * Math.abs(c))} ${round(degrees(Math.atan2(y, x)))} 0 ${Number(sweep)} ${x} ${y}"/>`);
 }
 
-function pushed(i, state, numbers, [x, y, towards]) {
-  return html`<g class="${towards < 0 ? "behind" : ""}">${["pull", "push"].map((kind) => {
-    if (state.mode !== "both" && state.mode !== kind) return "";
-    const force = numbers.forces[i][kind];
-    const strength = Math.hypot(...force);
-    const [dx, dy] = seen(force, state).map((part) => (part / (strength || 1)) * reach(strength * state.pairs, 75));
+/** The forces on a point, as arrows beside each other. */
+function pushed(i, state, { forces: all }, [x, y, towards]) {
+  return html`<g class="${towards < 0 ? "behind" : ""}">${(state.mode === "both" ? KINDS : [state.mode]).map((kind) => {
+    const force = all[i][kind];
+    const strength = Math.hypot(...force) || 1e-9;
+    const [dx, dy] = seen(force, state).map((part) => (part / strength) * reach(strength * state.pairs, 75));
     const long = Math.hypot(dx, dy) || 1;
     const [ux, uy] = [dx / long, dy / long];
-    const side = kind === "pull" ? 4 : -4; // beside each other where both go the same way
+    const side = kind === "pull" ? 4 : -4;
     return arrow(kind, x + 12 * ux - side * uy, y + 12 * uy + side * ux, dx, dy);
   })}</g>`;
 }
 
-function point(i, state, [x, y, towards]) {
-  const picture = i < state.pairs;
-  const pair = i % state.pairs;
-  return html`<g class="point${towards < 0 ? " behind" : ""}" data-link="forces:${pair}">${mark(picture ? "anchor" : "positive", x, y, picture ? 11 : 7.5)}<text class="${picture ? "" : "inside"}" x="${x.toFixed(2)}" y="${(y + 3.8).toFixed(2)}">${pair + 1}</text></g>`;
+function point(i, { pairs }, [x, y, towards]) {
+  const picture = i < pairs;
+  return html`<g class="point${towards < 0 ? " behind" : ""}" data-link="forces:${i % pairs}">${mark(picture ? "anchor" : "positive", x, y, picture ? 11 : 7.5)}<text class="${picture ? "" : "inside"}" x="${x}" y="${round(y + 3.8)}">${(i % pairs) + 1}</text></g>`;
 }
 
 function stage(state, numbers, words) {
-  const places = pointsOf(state).map((p) => seen(p, state).map((v, axis) => (axis < 2 ? v * RADIUS : v)));
-  const order = places.map((_, i) => i).sort((i, j) => (state.dimensions === 3 ? places[i][2] - places[j][2] : 0) || i - j);
+  const places = pointsOf(state).map((p) => seen(p, state).map((v) => round(RADIUS * v)));
+  const order = places.map((_, i) => i).sort((i, j) => places[i][2] - places[j][2]);
   return html`<svg viewBox="-180 -168 360 336" role="img" aria-label="${words.picture}"><title>${words.picture}</title>
     <circle class="ring" r="${RADIUS}"/>
     ${state.dimensions === 3 && [[1, 0, 0], [0, 1, 0], [0, 0, 1]].map((normal) => greatCircle(normal, state))}
-    ${places.slice(0, state.pairs).map(([x, y], i) => {
-      const [tx, ty] = places[i + state.pairs];
-      return html`<line class="partners" data-link="forces:${i}" x1="${x.toFixed(2)}" y1="${y.toFixed(2)}" x2="${tx.toFixed(2)}" y2="${ty.toFixed(2)}"/>`;
-    })}
+    ${places.slice(0, state.pairs).map(([x, y], i) => html`<line class="partners" data-link="forces:${i}" x1="${x}" y1="${y}" x2="${places[i + state.pairs][0]}" y2="${places[i + state.pairs][1]}"/>`)}
     ${order.map((i) => point(i, state, places[i]))}${order.map((i) => pushed(i, state, numbers, places[i]))}</svg>`;
 }
 
 /** All cosines on one line: partners above it, strangers below. */
-function line(state, { cosines, apart }, words) {
-  const across = (cosine) => (150 * cosine).toFixed(2);
-  const tick = (cosine, text, y, kind = "") =>
-    html`<g class="tick-at ${kind}"><line x1="${across(cosine)}" x2="${across(cosine)}" y1="-7" y2="7"/><text x="${across(cosine)}" y="${y}">${text}</text></g>`;
+function line({ cosines, apart }, words) {
+  const across = (cosine) => round(150 * cosine);
+  const tick = (cosine, text, y, kind = "") => html`<g class="tick-at ${kind}" transform="translate(${across(cosine)})"><path d="M0-7v14"/><text y="${y}">${text}</text></g>`;
   return html`<svg class="cosines" viewBox="-180 -44 360 84" role="img" aria-label="${words.cosines}"><title>${words.cosines}</title>
-    <line class="axis" x1="-150" x2="150"/>${[-1, 0, 1].map((cosine) => tick(cosine, shown(cosine, 0), 36))}
-    ${cosines.map((row, i) => row.map((cosine, j) => html`<g data-link="forces:${i}">${mark(i === j ? "positive" : "negative", across(cosine), i === j ? -13 : 13, 5)}</g>`))}
+    <path class="axis" d="M-150 0h300"/>${[-1, 0, 1].map((cosine) => tick(cosine, shown(cosine, 0), 36))}
+    ${cosines.map((row, i) => html`<g data-link="forces:${i}">${row.map((cosine, j) => mark(i === j ? "positive" : "negative", across(cosine), i === j ? -13 : 13, 5))}</g>`)}
     ${tick(apart, fill(words.best, { n: shown(apart, 2) }), -30, "best")}</svg>`;
 }
 
-const half = (kind, { temperature, mode }, force, words) => html`<div class="${mode === "both" || mode === kind ? "" : "off"}">
-    <span>${sign(kind === "pull" ? "positive" : "negative")} ${words[kind]}${mode !== "both" && mode !== kind && html` (${words.off})`}</span>
-    <span class="share">${bar(kind === "pull" ? "positive" : "negative", force * temperature)}${live(`forces.${kind}`, force)}</span></div>`;
+/** One of the two equal bars. */
+function total(kind, { temperature, mode }, numbers, words) {
+  const off = mode !== "both" && mode !== kind;
+  const name = kind === "pull" ? "positive" : "negative";
+  return html`<div class="${off ? "off" : ""}"><span>${sign(name)} ${words[kind]}${off && html` (${words.off})`}</span>
+    <span class="share">${bar(name, numbers[kind] * temperature)}${live(`forces.${kind}`, numbers[kind])}</span></div>`;
+}
 
 export const forces = {
   name: "forces",
@@ -91,7 +89,7 @@ export const forces = {
     const pairs = within(Math.round(state.pairs), 2, 8);
     const dimensions = state.dimensions === 3 ? 3 : 2;
     const seed = within(Math.round(state.seed), 1, 9999);
-    const mode = ["pull", "push"].includes(state.mode) ? state.mode : "both";
+    const mode = KINDS.includes(state.mode) ? state.mode : "both";
     const fitting = { ...state, pairs, dimensions, seed, mode, temperature: within(state.temperature, 0.05, 1) };
     const drawn = [pairs, dimensions, seed];
     const sound = state.points.length === 2 * pairs * dimensions && pointsOf(fitting).every((p) => Math.abs(dot(p, p) - 1) < 1e-6);
@@ -111,7 +109,6 @@ export const forces = {
       partners: mean(found.cosines.map((row, i) => row[i])),
       strangers: mean(found.cosines.flatMap((row, i) => row.filter((_, j) => j !== i))),
       apart: -1 / (n - 1),
-      together: Math.log(n),
       pull: mean(anchors.map(({ pull }) => pull)),
       push: mean(anchors.map(({ push }) => push)),
       slope: Math.sqrt(sum(acting.map((force) => dot(force, force)))),
@@ -125,22 +122,22 @@ export const forces = {
 
   view: (state, numbers, words) => html`<div class="forces mechanics two">
     <div>${stage(state, numbers, words)}
-      ${state.dimensions === 3 && html`<div class="turning">${["turn", "tilt"].map((key) => slider({ key, label: words[key], value: state[key], min: key === "turn" ? -180 : -90, max: key === "turn" ? 180 : 90, step: 1 }))}</div>`}
-      <p class="legend"><span>${sign("anchor")} ${words.left}</span><span>${sign("positive")} ${words.right}</span>${["pull", "push"].map((kind) => html`<span><svg class="sign" viewBox="-9 -9 18 18" aria-hidden="true">${arrow(kind, -9, 0, 18, 0)}</svg> ${words[kind === "pull" ? "pulled" : "pushed"]}</span>`)}</p>
-      ${line(state, numbers, words)}
-      <div class="measures">${half("pull", state, numbers.pull, words)}${half("push", state, numbers.push, words)}<p class="note">${words.equal}</p></div></div>
+      ${state.dimensions === 3 && html`<div class="turning">${[["turn", 180], ["tilt", 90]].map(([key, max]) => slider({ key, label: words[key], value: state[key], min: -max, max, step: 1 }))}</div>`}
+      <p class="legend"><span>${sign("anchor")} ${words.left}</span><span>${sign("positive")} ${words.right}</span>${KINDS.map((kind) => html`<span><svg class="sign" viewBox="-9 -9 18 18" aria-hidden="true">${arrow(kind, -9, 0, 18, 0)}</svg> ${words.legend[kind]}</span>`)}</p>
+      ${line(numbers, words)}
+      <div class="measures">${KINDS.map((kind) => total(kind, state, numbers, words))}<p class="note">${words.equal}</p></div></div>
     <div>
       <div class="row">${player(words, words.playing)}${button("end", words.end)}${button("again", words.again)}</div>
       <p class="note">${fill(words.at, { steps: state.steps })} ${live("forces.rate", numbers.rate, 2)}</p>
-      ${choice({ key: "mode", label: words.acting, value: state.mode, options: ["both", "pull", "push"].map((mode) => [mode, words.modes[mode]]) })}
+      ${choice({ key: "mode", label: words.acting, value: state.mode, options: ["both", ...KINDS].map((mode) => [mode, words.modes[mode]]) })}
       <div class="row">${button("together", words.together)}${button("jostle", words.jostle)}</div>
       ${choice({ key: "dimensions", label: words.space, value: state.dimensions, options: [[2, words.circle], [3, words.sphere]] })}
       ${slider({ key: "pairs", label: words.pairs, value: state.pairs, min: 2, max: 8, step: 1 })}
       ${slider({ key: "temperature", label: words.temperature, value: state.temperature, min: 0.05, max: 1, step: 0.01, scale: "log" })}
       <div class="row">${field({ key: "seed", label: words.seed, value: state.seed, min: 1, max: 9999, step: 1 })}${button("other", words.other)}</div>
       <table class="wide"><caption class="unseen">${words.numbers}</caption><thead><tr><th scope="col"><span class="unseen">${words.measure}</span></th><th scope="col">${words.now}</th><th scope="col">${words.atFloor}</th></tr></thead><tbody>
-        ${[["loss", 4, "lowest"], ["partners", 4, 1], ["strangers", 4, "apart"], ["slope", 4, 0]].map(
-          ([name, digits, best]) => html`<tr><th scope="row">${words.rows[name]}</th><td>${live(`forces.${name}`, numbers[name], digits)}</td><td>${typeof best === "number" ? best : live(`forces.${best}`, numbers[best], digits)}</td></tr>`,
+        ${[["loss", "lowest"], ["partners", 1], ["strangers", "apart"], ["slope", 0]].map(
+          ([name, best]) => html`<tr><th scope="row">${words.rows[name]}</th><td>${live(`forces.${name}`, numbers[name])}</td><td>${best in numbers ? live(`forces.${best}`, numbers[best]) : best}</td></tr>`,
         )}</tbody></table>
       <p class="note">${fill(numbers.needed <= state.dimensions ? words.room : words.noRoom, { n: numbers.needed, d: state.dimensions })}</p>
     </div>

@@ -8,6 +8,7 @@ import { chance, falseNegatives } from "../math.js";
 
 const WIDE = 380;
 const BATCHES = [4, 32, 256, 4096];
+const round = (value) => Math.round(value * 100) / 100;
 const within = (value, low, high) => Math.min(high, Math.max(low, Math.round(value)));
 
 /** The negatives of one anchor, side by side: squares, and in some of them what the anchor shows, too. */
@@ -16,19 +17,13 @@ function crowd(alike, words) {
   const cell = WIDE / columns;
   const place = (i) => [(i % columns) * cell, Math.floor(i / columns) * cell];
   const gap = cell * 0.07;
-  const side = cell - 2 * gap;
-  const square = (i) => {
-    const [x, y] = place(i).map((v) => (v + gap).toFixed(2));
-    return `M${x} ${y}h${side.toFixed(2)}v${side.toFixed(2)}h${(-side).toFixed(2)}z`;
-  };
+  const side = round(cell - 2 * gap);
+  const square = (i) => `M${place(i).map((v) => round(v + gap))}h${side}v${side}h${-side}z`;
   const some = (wanted) => alike.map((own, i) => (own === wanted ? square(i) : "")).join("");
-  return html`<svg viewBox="0 0 ${WIDE} ${(Math.ceil(alike.length / columns) * cell).toFixed(2)}" role="img" aria-label="${words.picture}"><title>${words.picture}</title>
+  return html`<svg viewBox="0 0 ${WIDE} ${round(Math.ceil(alike.length / columns) * cell)}" role="img" aria-label="${words.picture}"><title>${words.picture}</title>
     <defs><g id="strangers-cat">${ICONS.cat()}</g></defs>
     <path class="others" d="${some(false)}"/><path class="alike${cell < 18 ? " solid" : ""}" d="${some(true)}"/>
-    ${cell >= 18 && alike.map((own, i) => {
-      const [x, y] = place(i);
-      return own && html`<use class="icon" href="#strangers-cat" transform="translate(${(x + cell * 0.12).toFixed(2)} ${(y + cell * 0.12).toFixed(2)}) scale(${((cell * 0.76) / 24).toFixed(4)})"/>`;
-    })}</svg>`;
+    ${cell >= 18 && alike.map((own, i) => own && html`<use class="icon" href="#strangers-cat" transform="translate(${String(place(i).map((v) => round(v + cell * 0.12)))}) scale(${round((cell * 0.76) / 24)})"/>`)}</svg>`;
 }
 
 export const strangers = {
@@ -49,9 +44,7 @@ export const strangers = {
     <div><p class="asks"><svg class="portrait" viewBox="-1 -1 26 26" aria-hidden="true"><rect class="around" width="24" height="24" rx="3"/>${icon("cat", 2, 2, 20)}</svg> <span>${fill(words.asks, { n: numbers.negatives })}</span></p>
       ${crowd(numbers.alike, words)}
       <div class="measures">
-        <div><span>${words.share}</span><span class="share">${bar("guess", numbers.share)}${live("strangers.share", numbers.share)}</span></div>
-        <div><span>${words.expected}</span><span class="share">${bar("guess", numbers.expected / 510)}${live("strangers.expected", numbers.expected, 1)}</span></div>
-        <div><span>${words.found}</span><span class="share">${bar("guess", numbers.found / 510)}${live("strangers.found", numbers.found, 0)}</span></div>
+        ${[["share", 1, 4], ["expected", 510, 1], ["found", 510, 0]].map(([name, whole, digits]) => html`<div><span>${words[name]}</span><span class="share">${bar("guess", numbers[name] / whole)}${live(`strangers.${name}`, numbers[name], digits)}</span></div>`)}
       </div></div>
     <div>
       ${slider({ key: "pairs", label: words.pairs, value: state.pairs, min: 2, max: 256, step: 1, scale: "log" })}
