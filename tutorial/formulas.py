@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tutorial.mathml import Live, call, element, fenced, formula, frac, i, n, o, of, row, space, sub, total, word
+from tutorial.mathml import Live, call, element, fenced, formula, frac, i, n, o, of, row, space, sub, sup, total, word
 
 Formula = Callable[[Live], str]
 FORMULAS: dict[str, Formula] = {}
@@ -107,3 +107,19 @@ def slope_of_scale(_: Live) -> str:
     return formula(
         slope, o("="), expected, o("−"), sub(i("z"), o("+")), o(","), space(), i("z"), o("="), frac(i("s"), i("τ"))
     )
+
+
+@listed
+def pull_is_push(_: Live) -> str:
+    """What pushes an anchor's negatives is as much as what pulls its positive."""
+    push = row(total(row(i("j"), o("≠"), o("+"))), frac(sub(i("p"), i("j")), i("τ")), class_="negative")
+    pull = row(frac(row(n("1"), o("−"), sub(i("p"), o("+"))), i("τ")), class_="positive")
+    return formula(push, o("="), pull)
+
+
+@listed
+def lowest_loss(_: Live) -> str:
+    """The lowest symmetric loss of N pairs."""
+    fewer = row(i("N"), o("−"), n("1"))
+    power = row(o("−"), i("N"), o("/"), fenced(fenced(fewer), i("τ")))
+    return formula(sub(i("L"), word("min")), o("="), call("log", n("1"), o("+"), fenced(fewer), sup(i("e"), power)))

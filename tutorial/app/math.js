@@ -62,9 +62,111 @@ export function symmetric(matrix, temperature) {
   };
 }
 
-/** How many lines of a square matrix are largest at their own place, the diagonal; a tie is not right. */
-export const hits = (lines) =>
-  lines.filter((line, k) => line.every((value, m) => m === k || value < line[k])).length;
+export const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
+
+/** What a bet costs on average where p happens and q was bet; the entropy of p is the least there is. */
+export const averagePenalty = (p, q) => -sum(p.map((share, i) => (share > 0 ? share * Math.log(q[i]) : 0)));
+
+/** KL(p || q), the part of the average penalty that is the bet's own fault. */
+export const divergence = (p, q) => sum(p.map((share, i) => (share > 0 ? share * Math.log(share / q[i]) : 0)));
+
+/** Four weights as a joint distribution of two by two. */
+export function jointOf(weights) {
+  const p = weights.map((weight) => weight / sum(weights));
+  return [p.slice(0, 2), p.slice(2)];
+}
+
+/** What the rows X of a joint distribution and its columns Y say about themselves and each other. */
+export function information(joint) {
+  const px = joint.map(sum);
+  const py = transposed(joint).map(sum);
+  const ratios = joint.map((row, x) => row.map((p, y) => (p > 0 ? p / (px[x] * py[y]) : 0)));
+  const [hx, hy, hxy] = [px, py, joint.flat()].map(entropy);
+  // The uncertainty about X that each y leaves, and its average over all y.
+  const left = transposed(joint).map((column, y) => (py[y] > 0 ? entropy(column.map((p) => p / py[y])) : 0));
+  const terms = joint.map((row, x) => row.map((p, y) => (p > 0 ? p * Math.log(ratios[x][y]) : 0)));
+  return {
+    px,
+    py,
+    ratios,
+    hx,
+    hy,
+    hxy,
+    left,
+    terms,
+    given: dot(py, left),
+    difference: hx - dot(py, left),
+    overlap: hx + hy - hxy,
+    divergence: sum(terms.flat()),
+  };
+}
+
+/** [m, its chance] for every number of hits m in n throws, from the likeliest outwards as far as doubles can tell. */
+export function binomial(n, q) {
+  const chances = [];
+  const top = Math.min(n, Math.floor((n + 1) * q));
+  for (let m = top, chance = 1; m <= n && chance > 1e-20; chance *= ((n - m) * q) / (++m * (1 - q))) chances.push([m, chance]);
+  for (let m = top, chance = 1; m > 0 && chance > 1e-20; ) {
+    chance *= (m * (1 - q)) / ((n - --m) * q);
+    chances.push([m, chance]);
+  }
+  const total = sum(chances.map(([, chance]) => chance));
+  return chances.map(([m, chance]) => [m, chance / total]);
+}
+
+// How candidates look from each x: of two kinds, the second drawn with some chance, with density ratios p(y|x) / p(y).
+export function viewsOf(joint) {
+  const { px, py, ratios } = information(joint);
+  return px.map((weight, x) => ({ weight, chance: py[1], ratios: ratios[x] })).filter(({ weight }) => weight > 0);
+}
+/** Y is X itself, one of so many symbols: a candidate is the same or another. */
+export const noiseless = (symbols) => [{ weight: 1, chance: 1 / symbols, ratios: [0, symbols] }];
+
+/** The exact InfoNCE loss of the critic ratio^power with n candidates: every count of kinds, by its chance. */
+export function expectedLoss(views, n, power = 1) {
+  return sum(
+    views.map(({ weight, chance, ratios }) => {
+      const scores = ratios.map((ratio) => ratio ** power);
+      const others = binomial(n - 1, chance);
+      return sum(
+        [1 - chance, chance].map((q, kind) => {
+          const own = weight * q * ratios[kind];
+          if (own === 0) return 0;
+          const rest = (m) => (m * scores[1] + (n - 1 - m) * scores[0]) / scores[kind];
+          return own * sum(others.map(([m, share]) => share * Math.log1p(rest(m))));
+        }),
+      );
+    }),
+  );
+}
+
+/** log n - L, and what keeps it below I: the critic's divergence from the true answer, and I(X; Y_1..n). Each by itself. */
+export function mutualBound(views, n, power = 1) {
+  const xlog = (x, y) => (x > 0 ? x * Math.log(x / y) : 0);
+  let [mutual, critic, finite] = [0, 0, 0];
+  for (const { weight, chance, ratios } of views) {
+    mutual += weight * sum([1 - chance, chance].map((q, kind) => q * xlog(ratios[kind], 1)));
+    const scores = ratios.map((ratio) => ratio ** power);
+    for (const [m, share] of binomial(n, chance)) {
+      const counts = [n - m, m];
+      const average = dot(counts, ratios) / n;
+      if (average === 0) continue;
+      const total = dot(counts, scores);
+      const wrong = sum(counts.map((count, kind) => count && count * xlog(ratios[kind] / (n * average), scores[kind] / total)));
+      finite += weight * share * xlog(average, 1);
+      critic += weight * share * average * wrong;
+    }
+  }
+  const loss = expectedLoss(views, n, power);
+  return { mutual, loss, ceiling: Math.log(n), bound: Math.log(n) - loss, critic, finite };
+}
+
+/** "Own, or noise?", asked of each y alone, with `noises` noises to one datum; `counted` is how many the answer reckons with. */
+export function nce(own, noise, noises, counted = noises) {
+  const answers = own.map((p, y) => (p > 0 ? p / (p + counted * noise[y]) : 0));
+  return { answers, claims: dot(own.map((p, y) => p + noises * noise[y]), answers) };
+}
+
 /** How long a vector is, and where it points: the same vector brought to length one. */
 export const magnitude = (vector) => Math.hypot(...vector);
 export const direction = (vector) => vector.map((value) => value / magnitude(vector));
@@ -110,6 +212,121 @@ export function infoNceIn(format, similarities, temperature, positive = 0) {
 
 /** How many candidates an anchor has: other pairs' partners, all other views of a batch of pairs, or a queue and its own. */
 export const candidatesOf = { pairs: (n) => n, views: (n) => 2 * n - 1, queue: (n) => n + 1 };
+
+// How vectors move: points of length one, and the forces of the symmetric loss on them.
+
+/** Numbers in [0, 1) by chance, the same ones for the same seed (mulberry32). */
+export function chance(seed) {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** Points on the circle (d = 2) or the sphere (d = 3), no direction likelier than another. */
+export function scattered(count, d, seed) {
+  const next = chance(seed);
+  return Array.from({ length: count }, () => {
+    const [x, y] = onCircle(360 * next());
+    if (d === 2) return [x, y];
+    const z = 2 * next() - 1;
+    return [Math.sqrt(1 - z * z) * x, Math.sqrt(1 - z * z) * y, z];
+  });
+}
+
+/** A weighted sum of vectors without its part along `point`: what can move a point that stays on the sphere. */
+function tangent(point, vectors, weights) {
+  const total = point.map((_, axis) => sum(vectors.map((vector, j) => weights[j] * vector[axis])));
+  const outward = dot(total, point);
+  return total.map((x, axis) => x - outward * point[axis]);
+}
+
+/** The symmetric loss of pairs (left[i], right[i]), and what it does to each point: minus its gradient, in two parts. */
+export function pairForces(left, right, temperature) {
+  const cosines = left.map((a) => right.map((b) => dot(a, b)));
+  const found = symmetric(cosines, temperature);
+  const on = (points, others, gradient) =>
+    points.map((point, i) => {
+      const part = (wanted) => tangent(point, others, gradient[i].map((g, j) => ((i === j) === wanted ? -g : 0)));
+      return { pull: part(true), push: part(false) };
+    });
+  return { ...found, cosines, left: on(left, right, found.gradient), right: on(right, left, transposed(found.gradient)) };
+}
+
+/** A step along a force, and back to length one. */
+export function moved(point, force, rate) {
+  const to = point.map((x, axis) => x + rate * force[axis]);
+  const length = Math.hypot(...to);
+  return to.map((x) => x / length);
+}
+
+/** The lowest symmetric loss of n pairs: partners alike, strangers at -1 / (n - 1). It takes n - 1 dimensions. */
+export const lowestLoss = (n, temperature) => Math.log1p((n - 1) * Math.exp(-n / ((n - 1) * temperature)));
+
+/** Who belongs with row i of 2n views: its neighbour, or the row n places away. */
+export const partnerOf = (i, n, layout) => (layout === "interleaved" ? i ^ 1 : (i + n) % (2 * n));
+
+/** Of one anchor's 2n - 2 negatives, how many are of its own class, if c classes are equally frequent. */
+export const falseNegatives = (n, c) => ({ negatives: 2 * n - 2, share: 1 / c, expected: (2 * n - 2) / c });
+
+/** The symmetric loss of n pairs that lie evenly around the circle, partners together: the best there is in two dimensions. */
+export function evenly(n, temperature) {
+  const points = Array.from({ length: n }, (_, i) => onCircle((360 * i) / n));
+  return pairForces(points, points, temperature);
+}
+
+/** What the triplet loss asks: a negative stays behind the positive by a margin. Without `negative`, the hardest one. */
+export function tripletLoss(similarities, margin = 0, negative = 1 + argmax(similarities.slice(1))) {
+  const loss = Math.max(0, similarities[negative] - similarities[0] + margin);
+  return { loss, gradient: similarities.map((_, j) => (loss > 0 ? Number(j === negative) - Number(j === 0) : 0)) };
+}
+
+/** How the loss changes with a = log(1 / temperature): what is expected of the logits, less the positive's. */
+export function slopeOfScale(similarities, temperature) {
+  const { logits, p } = infoNce(similarities, temperature);
+  return dot(p, logits) - logits[0];
+}
+
+/** One step of gradient descent on a = log(1 / temperature) alone; the temperature stays between 0.01 and 1. */
+export const learnTemperature = (similarities, temperature, rate) =>
+  Math.min(1, Math.max(0.01, Math.exp(Math.log(temperature) + rate * slopeOfScale(similarities, temperature))));
+
+/** The temperature of the least loss: that is where the slope changes its sign, or an end of the range. */
+export function bestTemperature(similarities, low = 0.01, high = 1) {
+  for (let i = 0; i < 60; i++) {
+    const middle = Math.sqrt(low * high);
+    if (slopeOfScale(similarities, middle) < 0) high = middle;
+    else low = middle;
+  }
+  return low;
+}
+
+/** The temperature between 0.01 and 1 at which the positive is pulled hardest. */
+export function strongestPull(similarities) {
+  const pull = (place) => infoNce(similarities, 10 ** place).pull;
+  let [low, high] = [-2, 0];
+  for (let i = 0; i < 60; i++) {
+    const [left, right] = [low + (high - low) / 3, high - (high - low) / 3];
+    if (pull(left) < pull(right)) low = left;
+    else high = right;
+  }
+  return { temperature: 10 ** low, pull: pull(low) };
+}
+
+/** InfoNCE, corrected for a share of the negatives that are positives in truth (Chuang and others, 2020). */
+export function debiasedInfoNce(similarities, temperature, share) {
+  const [positive, ...negatives] = similarities.map((s) => Math.exp(s / temperature));
+  const each = Math.max((mean(negatives) - share * positive) / (1 - share), Math.exp(-1 / temperature));
+  return Math.log(1 + (negatives.length * each) / positive);
+}
+
+/** How many lines of a square matrix are largest at their own place, the diagonal; a tie is not right. */
+export const hits = (lines) =>
+  lines.filter((line, k) => line.every((value, m) => m === k || value < line[k])).length;
+
 /** The cosine of every vector of one list with every vector of another, however long or short the vectors are. */
 export function cosines(rows, columns) {
   const unit = (vector) => {
@@ -187,49 +404,4 @@ export function comparisons(method, n, { queue = 6, ahead = 1, decay = 1 } = {})
   // The newest key of the queue has waited for nothing yet.
   const weights = columns.map(({ group, index }) => (method === "videomoco" && group === 2 ? decay ** index : 1));
   return { rows, columns, cells: square(rows, columns, kind), weights };
-}
-
-/** What the triplet loss asks: a negative stays behind the positive by a margin. Without `negative`, the hardest one. */
-export function tripletLoss(similarities, margin = 0, negative = 1 + argmax(similarities.slice(1))) {
-  const loss = Math.max(0, similarities[negative] - similarities[0] + margin);
-  return { loss, gradient: similarities.map((_, j) => (loss > 0 ? Number(j === negative) - Number(j === 0) : 0)) };
-}
-
-/** How the loss changes with a = log(1 / temperature): what is expected of the logits, less the positive's. */
-export function slopeOfScale(similarities, temperature) {
-  const { logits, p } = infoNce(similarities, temperature);
-  return dot(p, logits) - logits[0];
-}
-
-/** One step of gradient descent on a = log(1 / temperature) alone; the temperature stays between 0.01 and 1. */
-export const learnTemperature = (similarities, temperature, rate) =>
-  Math.min(1, Math.max(0.01, Math.exp(Math.log(temperature) + rate * slopeOfScale(similarities, temperature))));
-
-/** The temperature of the least loss: that is where the slope changes its sign, or an end of the range. */
-export function bestTemperature(similarities, low = 0.01, high = 1) {
-  for (let i = 0; i < 60; i++) {
-    const middle = Math.sqrt(low * high);
-    if (slopeOfScale(similarities, middle) < 0) high = middle;
-    else low = middle;
-  }
-  return low;
-}
-
-/** The temperature between 0.01 and 1 at which the positive is pulled hardest. */
-export function strongestPull(similarities) {
-  const pull = (place) => infoNce(similarities, 10 ** place).pull;
-  let [low, high] = [-2, 0];
-  for (let i = 0; i < 60; i++) {
-    const [left, right] = [low + (high - low) / 3, high - (high - low) / 3];
-    if (pull(left) < pull(right)) low = left;
-    else high = right;
-  }
-  return { temperature: 10 ** low, pull: pull(low) };
-}
-
-/** InfoNCE, corrected for a share of the negatives that are positives in truth (Chuang and others, 2020). */
-export function debiasedInfoNce(similarities, temperature, share) {
-  const [positive, ...negatives] = similarities.map((s) => Math.exp(s / temperature));
-  const each = Math.max((mean(negatives) - share * positive) / (1 - share), Math.exp(-1 / temperature));
-  return Math.log(1 + (negatives.length * each) / positive);
 }

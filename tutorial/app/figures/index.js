@@ -5,6 +5,9 @@ import { circle } from "./circle.js";
 import { steps } from "./steps.js";
 import { overflow } from "./overflow.js";
 import { meter } from "./meter.js";
+import { forces } from "./forces.js";
+import { batch } from "./batch.js";
+import { strangers } from "./strangers.js";
 import { temperature } from "./temperature.js";
 import { limits } from "./limits.js";
 import { learned } from "./learned.js";
@@ -13,4 +16,20 @@ import { matrix } from "./matrix.js";
 import { methods } from "./methods.js";
 import { sandbox } from "./sandbox.js";
 
-export const FIGURES = { bet, circle, steps, overflow, meter, temperature, limits, learned, triplet, matrix, methods, sandbox };
+export const FIGURES = {
+  bet,
+  circle,
+  steps,
+  overflow,
+  meter,
+  forces,
+  batch,
+  strangers,
+  temperature,
+  limits,
+  learned,
+  triplet,
+  matrix,
+  methods,
+  sandbox,
+};

@@ -2,7 +2,7 @@
 
 import { button, player, slider, table } from "../controls.js";
 import { M4, TEMPERATURE } from "../examples.js";
-import { icon } from "../icons.js";
+import { ICONS, portrait } from "../icons.js";
 import { at, fill, html, live, shown } from "../markup.js";
 import { arrow, bar, reach, sign } from "../marks.js";
 import { argmax, hits, sum, symmetric, transposed } from "../math.js";
@@ -79,7 +79,7 @@ function board(state, numbers, words) {
     <div role="grid" aria-label="${words.grid}">
       <div role="row"><span role="columnheader" class="corner"><span class="unseen">${words.picture}</span></span>${words.names.map((name) => html`<span role="columnheader">${fill(words.caption, { name })}</span>`)}</div>
       ${state.matrix.map(
-        (row, i) => html`<div role="row"><span role="rowheader">${icon(i, fill(words.pictureOf, { name: words.names[i] }))}</span>${row.map((_, j) => {
+        (row, i) => html`<div role="row"><span role="rowheader">${portrait(Object.keys(ICONS)[i], fill(words.pictureOf, { name: words.names[i] }))}</span>${row.map((_, j) => {
           const { text, ink } = content(state, numbers, i, j);
           const chosen = state.cell[0] === i && state.cell[1] === j;
           return html`<div role="gridcell" class="cell ${kind(i, j)}" data-do="cell:${i},${j}" data-keys data-link="matrix:${i}.${j}" tabindex="${chosen ? 0 : -1}" aria-selected="${String(chosen)}" style="--shade:${held(ink, 0, 1).toFixed(4)}">${text}</div>`;
