@@ -61,3 +61,106 @@ export function symmetric(matrix, temperature) {
     ),
   };
 }
+
+export const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
+
+/** What a bet costs on average where p happens and q was bet; the entropy of p is the least there is. */
+export const averagePenalty = (p, q) => -sum(p.map((share, i) => (share > 0 ? share * Math.log(q[i]) : 0)));
+
+/** KL(p || q), the part of the average penalty that is the bet's own fault. */
+export const divergence = (p, q) => sum(p.map((share, i) => (share > 0 ? share * Math.log(share / q[i]) : 0)));
+
+/** Four weights as a joint distribution of two by two. */
+export function jointOf(weights) {
+  const p = weights.map((weight) => weight / sum(weights));
+  return [p.slice(0, 2), p.slice(2)];
+}
+
+/** What the rows X of a joint distribution and its columns Y say about themselves and each other. */
+export function information(joint) {
+  const px = joint.map(sum);
+  const py = transposed(joint).map(sum);
+  const ratios = joint.map((row, x) => row.map((p, y) => (p > 0 ? p / (px[x] * py[y]) : 0)));
+  const [hx, hy, hxy] = [px, py, joint.flat()].map(entropy);
+  // The uncertainty about X that each y leaves, and its average over all y.
+  const left = transposed(joint).map((column, y) => (py[y] > 0 ? entropy(column.map((p) => p / py[y])) : 0));
+  const terms = joint.map((row, x) => row.map((p, y) => (p > 0 ? p * Math.log(ratios[x][y]) : 0)));
+  return {
+    px,
+    py,
+    ratios,
+    hx,
+    hy,
+    hxy,
+    left,
+    terms,
+    given: dot(py, left),
+    difference: hx - dot(py, left),
+    overlap: hx + hy - hxy,
+    divergence: sum(terms.flat()),
+  };
+}
+
+/** The chances of 0 to n hits in n throws, from the likeliest outwards, so that nothing overflows. */
+export function binomial(n, q) {
+  const chances = new Array(n + 1).fill(0);
+  const top = Math.min(n, Math.floor((n + 1) * q));
+  chances[top] = 1;
+  for (let m = top; m < n; m++) chances[m + 1] = (chances[m] * (n - m) * q) / ((m + 1) * (1 - q));
+  for (let m = top; m > 0; m--) chances[m - 1] = (chances[m] * m * (1 - q)) / ((n - m + 1) * q);
+  const total = sum(chances);
+  return chances.map((chance) => chance / total);
+}
+
+// How candidates look from each x: of two kinds, the second drawn with some chance, with density ratios p(y|x) / p(y).
+export function viewsOf(joint) {
+  const { px, py, ratios } = information(joint);
+  return px.map((weight, x) => ({ weight, chance: py[1], ratios: ratios[x] })).filter(({ weight }) => weight > 0);
+}
+/** Y is X itself, one of so many symbols: a candidate is the same or another. */
+export const noiseless = (symbols) => [{ weight: 1, chance: 1 / symbols, ratios: [0, symbols] }];
+
+/** The exact InfoNCE loss of the critic ratio^power with n candidates: every count of kinds, by its chance. */
+export function expectedLoss(views, n, power = 1) {
+  return sum(
+    views.map(({ weight, chance, ratios }) => {
+      const scores = ratios.map((ratio) => ratio ** power);
+      const others = binomial(n - 1, chance);
+      return sum(
+        [1 - chance, chance].map((q, kind) => {
+          const own = weight * q * ratios[kind];
+          if (own === 0) return 0;
+          const rest = (m) => (m * scores[1] + (n - 1 - m) * scores[0]) / scores[kind];
+          return own * sum(others.map((share, m) => share * Math.log1p(rest(m))));
+        }),
+      );
+    }),
+  );
+}
+
+/** log n - L, and what keeps it below I: the critic's divergence from the true answer, and I(X; Y_1..n). Each by itself. */
+export function mutualBound(views, n, power = 1) {
+  const xlog = (x, y) => (x > 0 ? x * Math.log(x / y) : 0);
+  let [mutual, critic, finite] = [0, 0, 0];
+  for (const { weight, chance, ratios } of views) {
+    mutual += weight * sum([1 - chance, chance].map((q, kind) => q * xlog(ratios[kind], 1)));
+    const scores = ratios.map((ratio) => ratio ** power);
+    binomial(n, chance).forEach((share, m) => {
+      const counts = [n - m, m];
+      const average = dot(counts, ratios) / n;
+      if (average === 0) return;
+      const total = dot(counts, scores);
+      const wrong = sum(counts.map((count, kind) => count && count * xlog(ratios[kind] / (n * average), scores[kind] / total)));
+      finite += weight * share * xlog(average, 1);
+      critic += weight * share * average * wrong;
+    });
+  }
+  const loss = expectedLoss(views, n, power);
+  return { mutual, loss, ceiling: Math.log(n), bound: Math.log(n) - loss, critic, finite };
+}
+
+/** "Own, or noise?", asked of each y alone, with `noises` noises to one datum; `counted` is how many the answer reckons with. */
+export function nce(own, noise, noises, counted = noises) {
+  const answers = own.map((p, y) => (p > 0 ? p / (p + counted * noise[y]) : 0));
+  return { answers, claims: dot(own.map((p, y) => p + noises * noise[y]), answers) };
+}
