@@ -27,7 +27,7 @@ export const bound = {
   derive({ source, joint, n, power }) {
     const views = source === "symbols" ? noiseless(SYMBOLS) : viewsOf(jointOf(joint));
     const found = mutualBound(views, n, power);
-    const counts = Array.from({ length: 2 * doublings(source) - 1 }, (_, i) => Math.round(2 ** (1 + i / 2)));
+    const counts = [...new Set(Array.from({ length: 4 * doublings(source) - 3 }, (_, i) => Math.round(2 ** (1 + i / 4))))];
     const curve = (bent) => counts.map((count) => [count, Math.log(count) - expectedLoss(views, count, bent)]);
     const best = curve(1);
     const { px, py } = information(jointOf(joint));
@@ -36,7 +36,8 @@ export const bound = {
 
   view({ source, joint, n, power }, numbers, words) {
     const [top, by] = source === "symbols" ? [5, 1] : numbers.mutual < 0.38 ? [0.4, 0.1] : [0.8, 0.2];
-    const low = -clamp(by * Math.ceil(-Math.min(...numbers.curves.yours.map(([, nats]) => nats)) / by), by, top);
+    const lowest = Math.min(...numbers.curves.yours.map(([, nats]) => nats));
+    const low = -clamp(by * Math.ceil(-lowest / by - 1e-9), 0, top);
     const Y = (nats) => FLOOR - ((FLOOR - CEILING) * (clamp(nats, low, top) - low)) / (top - low);
     const most = 2 ** doublings(source);
     const drawn = (points) => path(points.filter(([, nats]) => nats >= low && nats <= top).map(([count, nats]) => [X(source, count), Y(nats)]));
@@ -53,6 +54,7 @@ export const bound = {
             ${[2, 8, 32, 128, 512, 2048].filter((count) => count <= most).map((count) => html`<text class="mid" x="${X(source, count)}" y="${FLOOR + 18}">${count}</text>`)}
             <text class="mid" x="${(LEFT + RIGHT) / 2}" y="${FLOOR + 40}">${words.candidates}</text>
             <line class="zero" x1="${LEFT}" x2="${RIGHT}" y1="${Y(0)}" y2="${Y(0)}"/>
+            ${top < Math.LN2 && html`<text x="${LEFT + 6}" y="${CEILING + 18}">${words.above}</text>`}
             <path class="ceiling" data-link="ceiling" d="${drawn(logN)}"/>
             <line class="mutual" data-link="mutual" x1="${LEFT}" x2="${RIGHT}" y1="${Y(numbers.mutual)}" y2="${Y(numbers.mutual)}"/>
             <path class="best" d="${drawn(numbers.curves.best)}"/>${power !== 1 && html`<path class="yours" d="${drawn(numbers.curves.yours)}"/>`}

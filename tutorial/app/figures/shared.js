@@ -41,12 +41,7 @@ export const shared = {
     const starts = [LEFT, LEFT + SIDE * sun, LEFT + SIDE];
     const middle = (x) => (starts[x] + starts[x + 1]) / 2;
     const level = (share) => TOP + SIDE * (1 - share);
-    const tile = (x, y) => {
-      const [top, bottom] = [y ? TOP : level(umbrella[x]), y ? level(umbrella[x]) : TOP + SIDE];
-      return html`<rect class="tile ${y ? "" : "with"}" x="${starts[x]}" y="${top}" width="${starts[x + 1] - starts[x]}" height="${bottom - top}"/>${
-        starts[x + 1] - starts[x] > 50 && bottom - top > 40 && html`<text class="mid" x="${middle(x)}" y="${(top + bottom) / 2 + 5}">${form === "divergence" ? shown(terms[x][y], 3) : shown(jointOf(joint)[x][y], 3)}</text>`
-      }`;
-    };
+    const tiles = [0, 1].flatMap((x) => [0, 1].map((y) => ({ x, y, width: starts[x + 1] - starts[x], top: y ? TOP : level(umbrella[x]), bottom: y ? level(umbrella[x]) : TOP + SIDE })));
     const knob = (i, x, y, share) => handle({ what: `${i}`, link: `knob ${i}`, x, y, label: words.knobs[i], max: 100, now: Math.round(100 * share), place: fill(words.percent, { n: shown(100 * share, 0) }) }, html`<circle class="knob" cx="${x}" cy="${y}" r="6.5"/>`);
     const X = (nats) => Number((6 + NAT * nats).toFixed(2));
     const on = (...forms) => (forms.includes(form) ? "on" : "");
@@ -65,8 +60,9 @@ export const shared = {
       <div>
         <svg class="tiles" viewBox="0 0 330 280" role="group" aria-label="${words.tiles}"><title>${words.tiles}</title>
           ${words.rows.map((row, x) => starts[x + 1] - starts[x] > 30 && html`<text class="mid" x="${middle(x)}" y="12">${row}</text>`)}
-          ${[0, 1].map((x) => [1, 0].map((y) => tile(x, y)))}
+          ${tiles.map(({ x, y, width, top, bottom }) => html`<rect class="tile ${y ? "" : "with"}" x="${starts[x]}" y="${top}" width="${width}" height="${bottom - top}"/>`)}
           <line class="overall" x1="${LEFT}" x2="${LEFT + SIDE + 6}" y1="${level(py[0])}" y2="${level(py[0])}"/>
+          ${tiles.map(({ x, y, width, top, bottom }) => width > 50 && bottom - top > 40 && html`<text class="mid" x="${middle(x)}" y="${(top + bottom) / 2 + 5}">${shown((form === "divergence" ? terms : jointOf(joint))[x][y], 3)}</text>`)}
           ${words.overall.map((text, i) => html`<text x="${LEFT + SIDE + 11}" y="${level(py[0]) + 16 * i - 3}">${text}</text>`)}
           <path class="stem" d="M${starts[1]} ${TOP + SIDE}v14"/>
           ${knob(0, starts[1], TOP + SIDE + 14, sun)}${[0, 1].map((x) => knob(x + 1, middle(x), level(umbrella[x]), umbrella[x]))}
