@@ -36,7 +36,7 @@ export const bar = (kind, share) =>
 /** What is dragged, or moved with arrow keys: a slider on a picture. `place` says in words where it is. */
 export const handle = ({ what, link = what, x, y, label, min = 0, max, now, place }, drawn) =>
   html`<g class="handle" data-key="${what}" data-link="${link}" data-drag="${what}" data-nudge="${what}" role="slider" tabindex="0" aria-label="${label}"
-    aria-valuemin="${min}" aria-valuemax="${max}" aria-valuenow="${now}" aria-valuetext="${place}"><circle class="hit" cx="${x}" cy="${y}" r="16"/>${drawn}</g>`;
+    aria-valuemin="${min}" aria-valuemax="${max}" aria-valuenow="${now}" aria-valuetext="${place}"><circle class="hit" cx="${x}" cy="${y}" r="21"/>${drawn}</g>`;
 
 /** Horizontal lines of a chart, with their values at the left. */
 export const levels = (values, [left, right], Y, digits) =>

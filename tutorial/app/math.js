@@ -101,15 +101,17 @@ export function information(joint) {
   };
 }
 
-/** The chances of 0 to n hits in n throws, from the likeliest outwards, so that nothing overflows. */
+/** [m, its chance] for every number of hits m in n throws, from the likeliest outwards as far as doubles can tell. */
 export function binomial(n, q) {
-  const chances = new Array(n + 1).fill(0);
+  const chances = [];
   const top = Math.min(n, Math.floor((n + 1) * q));
-  chances[top] = 1;
-  for (let m = top; m < n; m++) chances[m + 1] = (chances[m] * (n - m) * q) / ((m + 1) * (1 - q));
-  for (let m = top; m > 0; m--) chances[m - 1] = (chances[m] * m * (1 - q)) / ((n - m + 1) * q);
-  const total = sum(chances);
-  return chances.map((chance) => chance / total);
+  for (let m = top, chance = 1; m <= n && chance > 1e-20; chance *= ((n - m) * q) / (++m * (1 - q))) chances.push([m, chance]);
+  for (let m = top, chance = 1; m > 0 && chance > 1e-20; ) {
+    chance *= (m * (1 - q)) / ((n - --m) * q);
+    chances.push([m, chance]);
+  }
+  const total = sum(chances.map(([, chance]) => chance));
+  return chances.map(([m, chance]) => [m, chance / total]);
 }
 
 // How candidates look from each x: of two kinds, the second drawn with some chance, with density ratios p(y|x) / p(y).
@@ -131,7 +133,7 @@ export function expectedLoss(views, n, power = 1) {
           const own = weight * q * ratios[kind];
           if (own === 0) return 0;
           const rest = (m) => (m * scores[1] + (n - 1 - m) * scores[0]) / scores[kind];
-          return own * sum(others.map((share, m) => share * Math.log1p(rest(m))));
+          return own * sum(others.map(([m, share]) => share * Math.log1p(rest(m))));
         }),
       );
     }),
@@ -145,15 +147,15 @@ export function mutualBound(views, n, power = 1) {
   for (const { weight, chance, ratios } of views) {
     mutual += weight * sum([1 - chance, chance].map((q, kind) => q * xlog(ratios[kind], 1)));
     const scores = ratios.map((ratio) => ratio ** power);
-    binomial(n, chance).forEach((share, m) => {
+    for (const [m, share] of binomial(n, chance)) {
       const counts = [n - m, m];
       const average = dot(counts, ratios) / n;
-      if (average === 0) return;
+      if (average === 0) continue;
       const total = dot(counts, scores);
       const wrong = sum(counts.map((count, kind) => count && count * xlog(ratios[kind] / (n * average), scores[kind] / total)));
       finite += weight * share * xlog(average, 1);
       critic += weight * share * average * wrong;
-    });
+    }
   }
   const loss = expectedLoss(views, n, power);
   return { mutual, loss, ceiling: Math.log(n), bound: Math.log(n) - loss, critic, finite };
