@@ -40,4 +40,4 @@ export const handle = ({ what, link = what, x, y, label, min = 0, max, now, plac
 
 /** Horizontal lines of a chart, with their values at the left. */
 export const levels = (values, [left, right], Y, digits) =>
-  values.map((value) => html`<line class="grid" x1="${left}" x2="${right}" y1="${Y(value)}" y2="${Y(value)}"/><text class="end" x="${left - 6}" y="${Y(value) + 4}">${shown(value, digits)}</text>`);
+  values.map((value) => html`<line class="grid" x1="${left}" x2="${right}" y1="${Y(value)}" y2="${Y(value)}"/><text class="ending" x="${left - 6}" y="${Y(value) + 4}">${shown(value, digits)}</text>`);

@@ -45,7 +45,7 @@ export const shared = {
     const knob = (i, x, y, share) => handle({ what: `${i}`, link: `knob ${i}`, x, y, label: words.knobs[i], max: 100, now: Math.round(100 * share), place: fill(words.percent, { n: shown(100 * share, 0) }) }, html`<circle class="knob" cx="${x}" cy="${y}" r="6.5"/>`);
     const X = (nats) => Number((6 + NAT * nats).toFixed(2));
     const on = (...forms) => (forms.includes(form) ? "on" : "");
-    const bracket = (from, to, y, name, chosen) => html`<g class="bracket ${chosen}"><path d="M${X(from)} ${y - 5}v10m0-5H${X(to)}m0-5v10"/><text class="${from ? "end" : ""}" x="${X(from ? Math.max(to, 0.42) : 0)}" y="${y - 9}">${name} = ${shown(to - from)}</text></g>`;
+    const bracket = (from, to, y, name, chosen) => html`<g class="bracket ${chosen}"><path d="M${X(from)} ${y - 5}v10m0-5H${X(to)}m0-5v10"/><text class="${from ? "ending" : ""}" x="${X(from ? Math.max(to, 0.42) : 0)}" y="${y - 9}">${name} = ${shown(to - from)}</text></g>`;
     const area = (kind, from, to, name, chosen) => html`<g class="area ${kind} ${chosen}"><rect x="${X(from)}" y="66" width="${Math.max(0, X(to) - X(from))}" height="84"/>${
       NAT * (to - from) > 52 && html`<text class="mid" x="${X((from + to) / 2)}" y="104">${name}</text><text class="mid" x="${X((from + to) / 2)}" y="124">${shown(to - from)}</text>`
     }</g>`;
