@@ -104,7 +104,7 @@ def split_logarithm(_: Live) -> str:
     """Why the divergence agrees with them."""
     of_both = frac(BOTH, row(SMALL["x"], SMALL["y"]))
     alone = row(o("="), o("−"), of("log", SMALL["x"]), o("−"), of("log", SMALL["y"]))
-    return formula(lines(of("log", of_both), alone, row(o("+"), of("log", BOTH))))
+    return formula(lines(of("log", of_both), alone, row(o("+", form="infix"), of("log", BOTH))))
 
 
 def two_way(_: Live) -> str:

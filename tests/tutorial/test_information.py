@@ -1,6 +1,8 @@
 """Information, the two questions, and the bound: against sums over everything that can happen, goldens and hands."""
 
+import json
 import math
+import re
 from collections import defaultdict
 from itertools import product
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 import torch
 
 from tests.tutorial.conftest import Open, value
+from tutorial.build import words_of
 from tutorial.engine import Engine
 
 Joint = list[list[float]]
@@ -118,9 +121,11 @@ def test_goldens_of_the_bound(engine: Engine) -> None:
 def test_chances_of_hits_are_binomial(engine: Engine) -> None:
     for n, q in [(1, 0.0), (5, 1.0), (9, 0.3), (4095, 1 / 64), (511, 0.999)]:
         found = dict(engine.evaluate(f"binomial({n}, {q})"))
-        hits = torch.arange(n + 1, dtype=torch.float64)
-        wanted = torch.distributions.Binomial(n, torch.tensor(q, dtype=torch.float64)).log_prob(hits).exp()
-        assert [found.get(m, 0) for m in range(n + 1)] == pytest.approx(wanted.nan_to_num(0).tolist(), abs=1e-11)
+        wanted = [0.0] * (n + 1)
+        for m in range(n + 1) if 0 < q < 1 else [int(n * q)]:
+            ways = math.lgamma(n + 1) - math.lgamma(m + 1) - math.lgamma(n - m + 1)
+            wanted[m] = math.exp(ways + m * math.log(q) + (n - m) * math.log(1 - q)) if 0 < q < 1 else 1.0
+        assert [found.get(m, 0) for m in range(n + 1)] == pytest.approx(wanted, abs=1e-11)
 
 
 def test_jensen_goes_the_other_way(engine: Engine) -> None:
@@ -182,6 +187,35 @@ def test_the_n_way_shares_are_a_softmax(engine: Engine) -> None:
     found = engine.evaluate("FIGURES.nce.derive(FIGURES.nce.state)")
     assert found["many"] == pytest.approx([0.5, 0, 0.5, 0, 0])
     assert found["losses"] == pytest.approx([-math.log(1 / 3) - math.log(2 / 3), math.log(2)])
+
+
+def test_no_state_draws_nonsense(engine: Engine) -> None:
+    states: list[tuple[str, dict[str, Any]]] = [
+        ("coin", {"coin": c, "bet": b}) for c in (-5, 0, 100) for b in (0, 50, 99)
+    ]
+    joints = [
+        [100, 0, 0, 0],
+        [0, 0, 0, 7],
+        [0, 50, 0, 50],
+        [50, 50, 0, 0],
+        [0, 0, 0, 0],
+        [1, 2, 3],
+        [0.01, 99, 99, 0.01],
+    ]
+    for joint in joints:
+        states += [("shared", {"joint": joint, "form": form}) for form in ("given", "divergence", "no such form")]
+        states += [
+            ("bound", {"joint": joint, "n": n, "power": a, "source": "joint"}) for n in (-1, 7.4, 512) for a in (0, 4)
+        ]
+    states += [("bound", {"joint": joints[0], "n": 9999, "power": a, "source": "symbols"}) for a in (0, 1, 4)]
+    states += [
+        ("nce", {"weather": w, "noises": k, "kinds": [1] * k, "forgotten": True}) for w in (0, 1) for k in (0, 9)
+    ]
+    words = {**words_of("en"), "predict": {}}
+    for figure, state in states:
+        fitted = f"FIGURES.{figure}.fits({json.dumps(state)})"
+        drawn = engine.evaluate(f"String(frame(FIGURES.{figure}, {fitted}, {json.dumps(words)}))")
+        assert not re.search(r"NaN|undefined|Infinity|∞", drawn), (figure, state)
 
 
 def fill(page: Any, figure: str, key: str, to: float) -> None:
@@ -346,5 +380,7 @@ def test_without_scripts_there_are_pictures_numbers_and_answers(open_page: Open)
     assert page.locator("#mathematics .figure svg > title").count() == 4
     assert page.locator("#mathematics math").count() > 15
     assert value(page, "bound.bound") == pytest.approx(BOUNDS[8], abs=1e-5)
+    assert page.locator("#fig-shared .sums button").first.is_visible()
+    assert page.locator("#fig-nce tbody button").first.inner_text() == "umbrella"
     page.click("#predict-ceiling summary")
     assert "2.0794" in page.locator("#predict-ceiling").inner_text()
