@@ -65,13 +65,21 @@ def call(name: str, *inside: str) -> str:
 
 
 def of(name: str, *inside: str) -> str:
-    """A function applied without brackets: log N."""
-    return row(word(name), o("\u2061"), *inside)
+    """A function applied without brackets: log N, with the little space that browsers leave out."""
+    return row(word(name), o("\u2061"), space("0.17em"), *inside)
 
 
 def fenced(*inside: str, around: str = "()") -> str:
     """Something in brackets that grow with it."""
     return row(o(around[0], stretchy="true"), *inside, o(around[1], stretchy="true"))
+
+
+def lines(*rows: str) -> str:
+    """Several lines, all but the first set in: long formulas for narrow screens."""
+    first, *rest = rows
+    made = [first, *(row(space("1em"), line) for line in rest)]
+    cells = (element("mtr", element("mtd", line)) for line in made)
+    return element("mtable", *cells, class_="lines", displaystyle="true")
 
 
 def space(width: str = "0.5em") -> str:

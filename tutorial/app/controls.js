@@ -4,15 +4,15 @@ import { html } from "./markup.js";
 
 /**
  * A slider with a field beside it, for the same number: whoever cannot drag types.
- * `scale: "log"` moves through orders of magnitude evenly; `said` is the value in words.
+ * `scale: "log"` moves through orders of magnitude evenly, by `by` of them; `said` is the value in words.
  */
-export function slider({ key, label, value, min, max, step, scale = "linear", said = "", list = "" }) {
+export function slider({ key, label, value, min, max, step, scale = "linear", said = "", list = "", by = 0.01 }) {
   const log = scale === "log";
   const place = log ? Math.log10(value) : value;
-  const [low, high, by] = log ? [Math.log10(min), Math.log10(max), 0.01] : [min, max, step];
+  const [low, high, move] = log ? [Math.log10(min), Math.log10(max), by] : [min, max, step];
   return html`<div class="slider">
     <label><span class="label">${label}</span>
-      <input type="range" data-set="${key}" data-scale="${scale}" min="${low}" max="${high}" step="${by}"
+      <input type="range" data-set="${key}" data-scale="${scale}" min="${low}" max="${high}" step="${move}"
         value="${place}" aria-valuetext="${said || value}"></label>
     <input type="number" data-set="${key}" min="${min}" max="${max}" step="any" data-step="${step}" value="${value}"
       aria-label="${label}">

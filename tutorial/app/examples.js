@@ -13,3 +13,6 @@ export const M4 = [
 
 /** MoCo's temperature, and where CLIP starts. */
 export const TEMPERATURE = 0.07;
+
+/** Percentages of sun with an umbrella, sun without, rain with, rain without. */
+export const UMBRELLA = [20, 50, 30, 0];

@@ -1,6 +1,6 @@
 // The signs that all figures share. Positive and negative differ by colour, and by shape and line for whoever sees none.
 
-import { html } from "./markup.js";
+import { html, shown } from "./markup.js";
 
 /** A positive is a round dot, a negative a square with a dashed edge, the anchor a ring. */
 export function mark(kind, x, y, size = 7) {
@@ -32,3 +32,12 @@ export const reach = (force, longest = 60) => (longest * Math.log1p(10 * Math.ab
 /** A horizontal bar of a share between 0 and 1, as wide as its box. */
 export const bar = (kind, share) =>
   html`<span class="bar ${kind}" style="--share:${Math.max(0, Math.min(1, share)).toFixed(5)}"></span>`;
+
+/** What is dragged, or moved with arrow keys: a slider on a picture. `place` says in words where it is. */
+export const handle = ({ what, link = what, x, y, label, min = 0, max, now, place }, drawn) =>
+  html`<g class="handle" data-key="${what}" data-link="${link}" data-drag="${what}" data-nudge="${what}" role="slider" tabindex="0" aria-label="${label}"
+    aria-valuemin="${min}" aria-valuemax="${max}" aria-valuenow="${now}" aria-valuetext="${place}"><circle class="hit" cx="${x}" cy="${y}" r="21"/>${drawn}</g>`;
+
+/** Horizontal lines of a chart, with their values at the left. */
+export const levels = (values, [left, right], Y, digits) =>
+  values.map((value) => html`<line class="grid" x1="${left}" x2="${right}" y1="${Y(value)}" y2="${Y(value)}"/><text class="ending" x="${left - 6}" y="${Y(value) + 4}">${shown(value, digits)}</text>`);

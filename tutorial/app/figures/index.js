@@ -2,9 +2,13 @@
 
 import { bet } from "./bet.js";
 import { circle } from "./circle.js";
+import { coin } from "./coin.js";
+import { shared } from "./shared.js";
+import { nce } from "./nce.js";
 import { steps } from "./steps.js";
 import { overflow } from "./overflow.js";
 import { meter } from "./meter.js";
+import { bound } from "./bound.js";
 import { forces } from "./forces.js";
 import { batch } from "./batch.js";
 import { strangers } from "./strangers.js";
@@ -19,9 +23,13 @@ import { sandbox } from "./sandbox.js";
 export const FIGURES = {
   bet,
   circle,
+  coin,
+  shared,
+  nce,
   steps,
   overflow,
   meter,
+  bound,
   forces,
   batch,
   strangers,
