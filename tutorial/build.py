@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from tutorial.engine import Engine
+from tutorial.engine import Engine, recorded_module
 from tutorial.font import math_font
 from tutorial.formulas import FORMULAS
 
@@ -149,9 +149,8 @@ def _write(site: Path) -> None:
     (site / "app" / "style.css").write_text(
         "\n".join(style.read_text(encoding="utf-8") for style in styles), encoding="utf-8"
     )
-    (site / "data").mkdir()
-    for file in sorted((HERE / "data").glob("*.page.json")):
-        shutil.copy(file, site / "data" / file.name)
+    (site / "app" / "recorded").mkdir()
+    (site / "app" / "recorded" / "runs.js").write_text(recorded_module("runs"), encoding="utf-8")
     if font := math_font():
         (site / "app" / "formulas.woff2").write_bytes(font)
     engine = Engine(HERE / "app")

@@ -11,6 +11,19 @@ IMPORT = re.compile(r'^import \{([^}]*)\} from "([^"]+)";$', re.MULTILINE)
 EXPORT = re.compile(r"^export (?=(?:async )?(?:const|function|class) (\w+))", re.MULTILINE)
 
 
+def source_of(module: Path) -> str:
+    """What a module of the page says; of what was recorded, the module that the builder writes."""
+    if module.parent.name == "recorded":
+        return recorded_module(module.stem)
+    return module.read_text(encoding="utf-8")
+
+
+def recorded_module(name: str) -> str:
+    """Recorded data as a module, as modules cannot import JSON everywhere yet."""
+    text = (Path(__file__).parent / "data" / f"{name}.json").read_text(encoding="utf-8").strip()
+    return f"export const {name.upper()} = {text};\n"
+
+
 class Engine:
     """The modules that draw and compute, without those that need a browser.
 
@@ -41,7 +54,7 @@ class Engine:
         if path in self._loaded:
             return
         self._loaded.add(path)
-        source = path.read_text(encoding="utf-8")
+        source = source_of(path)
         exported = EXPORT.findall(source)
 
         def bound(found: re.Match[str]) -> str:
