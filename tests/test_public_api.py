@@ -140,7 +140,8 @@ def test_no_public_name_is_missing(name: str) -> None:
     file = MODULES[name].__file__
     assert file is not None
     defined, taken = bound(ast.parse(Path(file).read_text(encoding="utf-8")))
-    if MODULES[name] in (similarity, samplers, neighbours, mining, testing):  # what they take from elsewhere, they do not show
+    # what these take from elsewhere, they do not show
+    if MODULES[name] in (similarity, samplers, neighbours, mining, testing):
         unlisted = defined - set(public_names(MODULES[name]))
         assert [n for n in unlisted if not used_elsewhere(n, name)] == [], "neither public nor used by another module"
     else:

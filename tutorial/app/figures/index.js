@@ -2,5 +2,7 @@
 
 import { bet } from "./bet.js";
 import { circle } from "./circle.js";
+import { lens } from "./lens.js";
+import { bugs } from "./bugs.js";
 
-export const FIGURES = { bet, circle };
+export const FIGURES = { bet, circle, lens, bugs };
