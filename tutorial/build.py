@@ -85,6 +85,7 @@ class Page:
             "predict": self.predict,
             "code": self.code,
             "session": self.session,
+            "transcript": lambda session: Markup(transcript(session)),
             "words": self.words,
         }
         self.shown: list[str] = []
@@ -137,17 +138,13 @@ class Page:
         # Markdown would take an empty line for the end of the markup
         lines = "\n".join(str(line["html"] or "<span></span>") for line in listing(name))
         label = self.words["listing"]["code"].format(name=name.partition(".")[2] or name)
-        return Markup(f"{_scrolling('code', label)}<pre><code>{lines}</code></pre></div>")
+        region = f'<div class="scroll code" role="region" tabindex="0" aria-label="{label}">'
+        return Markup(f"{region}<pre><code>{lines}</code></pre></div>")
 
     def session(self, name: str, key: str) -> Markup:
         """Something typed at a prompt and recorded with what was said."""
         lines = transcript(recorded(name)[key])
-        label = self.words["listing"]["session"]
-        return Markup(f"{_scrolling('console', label)}<pre>{lines}</pre></div>")
-
-
-def _scrolling(kind: str, label: str) -> str:
-    return f'<div class="scroll {kind}" role="region" tabindex="0" aria-label="{label}">'
+        return Markup(f'<div class="console"><pre>{lines}</pre></div>')
 
 
 def _block(markup: str) -> Markup:

@@ -68,7 +68,7 @@ def inputs(made: Made) -> dict[str, Tensor]:
 def test_the_lens_shows_what_each_line_makes(engine: Engine, of: str, temperature: float) -> None:
     shown = steps(engine, of, temperature)
     made = executed(of, {**inputs(shown), "temperature": temperature})
-    assert len(shown) == len(made) == max(line["statement"] or 0 for line in listing(of))  # type: ignore[type-var]
+    assert len(shown) == len(made) == max(line["statement"] or 0 for line in listing(of))
     for (_, numbers), (name, tensor) in zip(shown, made, strict=True):
         assert_close(as_tensor(numbers, tensor), tensor, rtol=1e-9, atol=1e-9, msg=name)
 
@@ -166,10 +166,16 @@ def perfect(rows: int = 4) -> Tensor:
     return torch.eye(rows).repeat_interleave(2, dim=0)
 
 
+def loss_after(steps: int, step: Callable[..., float]) -> float:
+    run = bugs.Run(step)
+    run.to(steps)
+    return run.losses[-1]
+
+
 RIGHT: dict[str, Callable[[Callable[..., Any]], bool]] = {
     "inverse": lambda made: abs(made(0.07)().item() - 0.07) < 1e-6,
     "undivided": lambda made: made(perfect().double(), 0.07).allclose(from_scratch.nt_xent(perfect().double(), 0.07)),
-    "layout": lambda step: (run := bugs.Run(step), run.to(25), run.losses[-1] < 5)[-1],
+    "layout": lambda step: loss_after(25, step) < 5,
     "guessing": lambda check: check(torch.ones(512, 8)),
     "rounding": lambda cosines: (
         cosines(perfect(), bugs.strangers(8, 4)).shape == (8, 8)
@@ -383,7 +389,8 @@ def test_the_section_fits_a_small_screen_with_targets_for_thumbs(open_page: Open
     page = open_page(state="#bugs.puzzle=2&bugs.ran=1,1,1,1,1&bugs.found=0,0,1,0,0", width=320)
     assert page.evaluate("document.documentElement.scrollWidth") == 320
     small = page.evaluate(
-        "[...document.querySelectorAll('#implementation :is(button, input:not([type=radio]), .check, summary)')].filter((e) => {"
+        "[...document.querySelectorAll('#implementation :is(button, input:not([type=radio]), .check, summary)')]"
+        ".filter((e) => {"
         "const b = e.getBoundingClientRect(); return b.width && (b.height < 23.9 || b.width < 17); })"
         ".map((e) => e.outerHTML.slice(0, 80))"
     )
