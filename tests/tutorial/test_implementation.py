@@ -150,6 +150,8 @@ def test_the_first_steps_of_both_runs_are_those_that_were_recorded() -> None:
         run = bugs.Run(step)
         run.to(7)
         assert run.losses[::3] == pytest.approx(runs[kind]["losses"][:3], abs=2e-3)
+    assert {kind: len(runs[kind]["frames"]) for kind in ("wrong", "right")} == {"wrong": 6, "right": 6}
+    assert runs["moments"][-1] == 3 * (len(runs["wrong"]["losses"]) - 1) == 147
     assert runs["wrong"]["losses"][-1] == pytest.approx(math.log(511), abs=0.01)
     assert runs["right"]["losses"][-1] < 4.5
     spread = {kind: torch.tensor(runs[kind]["frames"][-1]).std(0).sum() for kind in ("wrong", "right")}

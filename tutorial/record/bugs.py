@@ -25,7 +25,7 @@ from info_nce.from_scratch import info_nce, nt_xent  # noqa: F401 - typed at the
 from info_nce.testing import check_loss
 
 DATA = Path(__file__).parents[1] / "data" / "bugs.json"
-FRAMES, SHOWN = (0, 5, 10, 20, 40, 150), 36
+FRAMES, SHOWN = (0, 3, 9, 21, 42, 147), 36
 
 Pair = tuple[Tensor, Tensor]
 """Two views of the same items."""
@@ -205,6 +205,7 @@ def curves(step: Callable[..., float]) -> dict[str, Any]:
     for moment in FRAMES:
         run.to(moment)
         frames.append(run.points())
+    run.to(FRAMES[-1] + 1)
     return {"losses": [round(loss, 4) for loss in run.losses[::3]], "frames": frames}
 
 
