@@ -368,7 +368,7 @@ def test_a_puzzle_is_run_missed_and_solved_by_hand(open_page: Open) -> None:
         assert page.locator("#fig-bugs .mended").text_content() == bug.right
     page.click('#fig-bugs [data-do="set:puzzle=2"]')
     page.fill("#fig-bugs input[type=number]", "30")
-    assert page.locator("#fig-bugs .sphere circle.dot").count() == 2 * bugs.SHOWN
+    assert page.locator("#fig-bugs .ball circle.spot").count() == 2 * bugs.SHOWN
     page.click('#fig-bugs [data-do="reset"]')
     page.click('#fig-bugs [data-do="show"]')
     assert page.locator("#fig-bugs .mended").text_content() == bugs.BUGS["inverse"].right
@@ -377,7 +377,9 @@ def test_a_puzzle_is_run_missed_and_solved_by_hand(open_page: Open) -> None:
 @pytest.mark.parametrize("dark", [False, True])
 def test_the_section_is_accessible_with_everything_open(open_page: Open, dark: bool) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python")
-    page = open_page(state="#bugs.puzzle=2&bugs.ran=1,1,1,1,1&bugs.found=0,0,1,0,0", dark=dark)
+    page = open_page(
+        state="#bugs.puzzle=2&bugs.ran=1,1,1,1,1&bugs.found=0,0,1,0,0", dark=dark, width=390 if dark else 1280
+    )
     page.evaluate("document.querySelectorAll('#implementation details').forEach((note) => (note.open = true))")
     found = axe.Axe().run(page, context="#implementation")
     assert found.violations_count == 0, found.generate_report()

@@ -19,27 +19,27 @@ function curves({ runs }, step, { chance }, words) {
   const y = (loss) => high - at(span, high, loss);
   const line = (kind) => {
     const points = runs[kind].losses.slice(0, step / BY + 1).map((loss, i) => [at([0, LAST], wide, i * BY), y(loss)]);
-    return html`<path class="curve ${kind}" d="${path(points)}"/><circle class="tip ${kind}" cx="${points.at(-1)[0].toFixed(1)}" cy="${points.at(-1)[1].toFixed(1)}" r="4"/>`;
+    return html`<path class="course ${kind}" d="${path(points)}"/><circle class="tip ${kind}" cx="${points.at(-1)[0].toFixed(1)}" cy="${points.at(-1)[1].toFixed(1)}" r="4"/>`;
   };
-  return html`<svg class="curves" viewBox="-24 -8 332 186" role="img"><title>${words.curves}</title>
-    ${[4, 5, 6, 7, 8].map((tick) => html`<line class="grid" x2="${wide}" y1="${y(tick)}" y2="${y(tick)}"/><text class="tick" x="-8" y="${y(tick) + 4}">${tick}</text>`)}
-    <line class="chance" x2="${wide}" y1="${y(chance)}" y2="${y(chance)}"/><text x="${wide}" y="${y(chance) - 7}" class="end">ln 511 = ${shown(chance)}</text>
+  return html`<svg class="courses" viewBox="-24 -8 332 186" role="img"><title>${words.curves}</title>
+    ${[4, 5, 6, 7, 8].map((tick) => html`<line class="rule" x2="${wide}" y1="${y(tick)}" y2="${y(tick)}"/><text class="unit" x="-8" y="${y(tick) + 4}">${tick}</text>`)}
+    <line class="level" x2="${wide}" y1="${y(chance)}" y2="${y(chance)}"/><text x="${wide}" y="${y(chance) - 7}" class="end">ln 511 = ${shown(chance)}</text>
     ${["right", "wrong"].map(line)}<text class="wrong" x="70" y="${y(chance) - 8}">cat</text><text class="right" x="70" y="${y(4.3) - 10}">stack</text>
-    ${[0, 50, 100].map((tick) => html`<text class="tick" x="${at([0, LAST], wide, tick) + 4}" y="${high + 20}">${tick}</text>`)}</svg>`;
+    ${[0, 50, 100].map((tick) => html`<text class="unit" x="${at([0, LAST], wide, tick) + 4}" y="${high + 20}">${tick}</text>`)}</svg>`;
 }
 
 function sphere({ runs }, kind, step, title) {
   const moment = runs.moments.findLastIndex((when) => when <= step);
-  return html`<figure class="sphere"><svg viewBox="-56 -56 112 112" role="img"><title>${title}</title><circle class="ring" r="50"/>${runs[kind].frames[
+  return html`<figure class="ball"><svg viewBox="-56 -56 112 112" role="img"><title>${title}</title><circle class="ring" r="50"/>${runs[kind].frames[
     moment
-  ].map(([x, y, z]) => html`<circle class="dot ${kind}" cx="${50 * x}" cy="${-50 * y}" r="${z < 0 ? 2.2 : 3.4}" opacity="${z < 0 ? 0.4 : 0.9}"/>`)}</svg><figcaption>${title}</figcaption></figure>`;
+  ].map(([x, y, z]) => html`<circle class="spot ${kind}" cx="${50 * x}" cy="${-50 * y}" r="${z < 0 ? 2.2 : 3.4}" opacity="${z < 0 ? 0.4 : 0.9}"/>`)}</svg><figcaption>${title}</figcaption></figure>`;
 }
 
 function meter({ guess, chance, strangers }, words) {
   const x = (loss) => at([5.2, 7.4], 320, loss);
   const mark = (kind, loss, label) =>
     html`<g class="${kind}"><line x1="${x(loss)}" x2="${x(loss)}" y1="-12" y2="12"/><text class="big" x="${x(loss)}" y="-20">${shown(loss, 2)}</text><text x="${x(loss)}" y="30">${label}</text></g>`;
-  return html`<svg class="meter" viewBox="-10 -46 340 84" role="img"><title>${words.meter}</title><line class="axis" x2="320"/>
+  return html`<svg class="gauge" viewBox="-10 -46 340 84" role="img"><title>${words.meter}</title><line class="axis" x2="320"/>
     ${mark("negative", guess, "ln 255")}${mark("positive", chance, "ln 511")}${mark("strange", strangers, words.measured)}</svg>`;
 }
 
@@ -90,7 +90,7 @@ export const bugs = {
             <p>${fill(puzzleWords.answer, { ...Object.fromEntries(Object.entries(numbers).map(([name, value]) => [name, shown(value, name === "random" ? 2 : 4)])), tiny: numbers.perfect.toExponential(2), eps: numbers.rounding.toExponential(1), strangers: shown(strangers, 2) })}</p>`
           : missed >= 0 && html`<p>${words.innocent}</p>`
       }</div>
-      ${ran && names[puzzle] === "layout" ? html`<div class="runs">${curves(words.recorded, step, numbers, words)}<div class="spheres">${sphere(words.recorded, "wrong", step, "cat")}${sphere(words.recorded, "right", step, "stack")}</div></div>
+      ${ran && names[puzzle] === "layout" ? html`<div class="two-runs">${curves(words.recorded, step, numbers, words)}<div class="balls">${sphere(words.recorded, "wrong", step, "cat")}${sphere(words.recorded, "right", step, "stack")}</div></div>
         ${slider({ key: "step", label: words.steps, value: step, min: 0, max: LAST, step: BY })}` : ""}
       ${ran && names[puzzle] === "guessing" ? meter({ ...numbers, strangers }, words) : ""}
     </div>`;

@@ -46,7 +46,7 @@ const MATRICES = ["logits", "products", "masked"];
 function cell(key, value, i, j, most) {
   const kind = !MATRICES.includes(key) ? "plain" : (key === "logits" ? i === j : j === (i ^ 1)) ? "positive" : i === j && key !== "logits" ? "itself" : "negative";
   const ink = Number.isFinite(value) ? 0.04 + (0.26 * Math.max(0, kind === "plain" ? Math.abs(value) : value)) / most : 0;
-  return html`<g class="cell ${kind}"><rect x="${j * WIDE + 1}" y="${i * HIGH + 1}" width="${WIDE - 2}" height="${HIGH - 2}" rx="${kind === "positive" ? 12 : 2}" style="--ink-share:${ink.toFixed(3)}"/><text x="${(j + 0.5) * WIDE}" y="${(i + 0.5) * HIGH + 4.5}">${text(key, value)}</text></g>`;
+  return html`<g class="entry ${kind}"><rect x="${j * WIDE + 1}" y="${i * HIGH + 1}" width="${WIDE - 2}" height="${HIGH - 2}" rx="${kind === "positive" ? 12 : 2}" style="--ink-share:${ink.toFixed(3)}"/><text x="${(j + 0.5) * WIDE}" y="${(i + 0.5) * HIGH + 4.5}">${text(key, value)}</text></g>`;
 }
 
 function tensor([key, value], label) {
