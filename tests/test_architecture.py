@@ -31,7 +31,7 @@ LAYERS: list[list[str]] = [
     ["assemble"],
     ["contrast"],
     ["losses"],
-    ["functional", "views", "samplers"],
+    ["functional", "views", "samplers", "from_scratch", "mistakes", "testing"],
 ]
 """From the bottom up: a module may import those of the layers below, not those beside it or above."""
 CORE = [name for layer in LAYERS for name in layer]
@@ -51,6 +51,9 @@ NARROWER: dict[str, set[str]] = {
     "views": {"checks", "similarity"},
     "functional": {"losses"},
     "samplers": {"checks"},
+    "from_scratch": set(),
+    "mistakes": {"losses"},
+    "testing": {"checks", "mistakes"},
     "mining": {"checks", "neighbours"},
     "engines": {"checks", "coded", "distributed", "precision", "pairing", "scores", "statistics"},
 }
@@ -331,6 +334,7 @@ BAD_IMPORTS = {
     "the core knows the application": ("losses.new", "from info_nce.errors import UserError"),
     "the package shows the application": ("", "from info_nce.recipes.simclr import train"),
     "the core imports the whole package": ("statistics", "import info_nce"),
+    "what is read as plain torch is plain torch": ("from_scratch", "from info_nce.similarity import unit"),
     "a relative import hides where it leads": ("scores", "from .engines import Dense"),
     "the application reaches into the core": ("recipes.new", "from info_nce.scores import ScoreMatrix"),
     "the application reaches into an engine": ("recipes.new", "from info_nce.engines.tiled import Tiled"),

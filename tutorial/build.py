@@ -19,6 +19,7 @@ from markupsafe import Markup
 from tutorial.engine import Engine, recorded_module
 from tutorial.font import math_font
 from tutorial.formulas import FORMULAS
+from tutorial.listing import listing, transcript
 
 HERE = Path(__file__).parent
 SITE = HERE.parent / "src" / "info_nce" / "tutorial" / "site"
@@ -37,12 +38,27 @@ def words_of(language: str) -> Words:
     """Every word that figures and the page need, of all files of a language; a name stands in one file only."""
     words: Words = {}
     for file in sorted((HERE / "content" / language).glob("*.json")):
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = json.loads(file.read_text(encoding="utf-8"), object_hook=_brought)
         questions = {**words.get("predict", {}), **found.pop("predict", {})}
         if twice := words.keys() & found.keys():
             raise ValueError(f"{file}: {', '.join(sorted(twice))}: already in another file")
         words |= found | {"predict": questions}
     return words
+
+
+def _brought(found: Words) -> Any:
+    """{"$data": "bugs"} is what data/bugs.json holds, {"$code": "info_nce"} the lines of a function."""
+    match found:
+        case {"$data": name, **rest} if not rest:
+            return recorded(name)
+        case {"$code": name, **rest} if not rest:
+            return listing(name)
+    return found
+
+
+def recorded(name: str) -> Any:
+    """A recorded run."""
+    return json.loads((HERE / "data" / f"{name}.json").read_text(encoding="utf-8"))
 
 
 class Page:
@@ -68,7 +84,9 @@ class Page:
             "formula": self.formula,
             "predict": self.predict,
             "code": self.code,
-            "data": self.data,
+            "data": recorded,
+            "session": self.session,
+            "transcript": lambda session: Markup(transcript(session)),
             "words": self.words,
         }
         self.shown: list[str] = []
@@ -118,13 +136,18 @@ class Page:
     def _filled(self, text: str) -> Markup:
         return Markup(self._templates.from_string(text).render())
 
-    def data(self, name: str) -> Any:
-        """What stands in a file of data."""
-        return json.loads((HERE / "data" / f"{name}.json").read_text(encoding="utf-8"))
-
     def code(self, name: str) -> Markup:
         """A function of the package, as it is written there."""
-        raise NotImplementedError(name)
+        # Markdown would take an empty line for the end of the markup
+        lines = "\n".join(str(line["html"] or "<span></span>") for line in listing(name))
+        label = self.words["listing"]["code"].format(name=name.partition(".")[2] or name)
+        region = f'<div class="scroll code" role="region" tabindex="0" aria-label="{label}">'
+        return Markup(f"{region}<pre><code>{lines}</code></pre></div>")
+
+    def session(self, name: str, key: str) -> Markup:
+        """Something typed at a prompt and recorded with what was said."""
+        lines = transcript(recorded(name)[key])
+        return Markup(f'<div class="console"><pre>{lines}</pre></div>')
 
 
 def _block(markup: str) -> Markup:

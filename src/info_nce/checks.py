@@ -8,7 +8,7 @@ from typing import NoReturn
 import torch
 from torch import Tensor
 
-__all__ = ["ArgumentError", "DTypeError", "DeviceError", "RanksDisagreeError", "ShapeError", "finite"]
+__all__ = ["ArgumentError", "DTypeError", "DeviceError", "RanksDisagreeError", "ShapeError", "WrongLossError", "finite"]
 
 
 _FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -32,6 +32,12 @@ class RanksDisagreeError(ArgumentError):
 
 class DTypeError(TypeError):
     """A tensor, or another argument, has a type that cannot be compared."""
+
+
+class WrongLossError(AssertionError):
+    """A function does not compute the loss that it is meant to; `mistake` names what it does, if that is known."""
+
+    mistake: str | None = None
 
 
 def fail(kind: type[Exception], what: str, *, got: object, expected: str, hint: str) -> NoReturn:

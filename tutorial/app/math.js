@@ -405,3 +405,20 @@ export function comparisons(method, n, { queue = 6, ahead = 1, decay = 1 } = {})
   const weights = columns.map(({ group, index }) => (method === "videomoco" && group === 2 ? decay ** index : 1));
   return { rows, columns, cells: square(rows, columns, kind), weights };
 }
+
+/** Vectors whose inner products are a given matrix (symmetric, positive): the rows of its Cholesky factor. */
+export function withProducts(products) {
+  const rows = [];
+  for (const [i, wanted] of products.entries()) {
+    rows.push(wanted.map(() => 0));
+    for (let j = 0; j <= i; j++) {
+      const left = wanted[j] - dot(rows[i].slice(0, j), rows[j].slice(0, j));
+      rows[i][j] = i === j ? Math.sqrt(left) : left / rows[j][j];
+    }
+  }
+  return rows;
+}
+
+/** NT-Xent of the similarities of views a1 a2 b1 b2 ...: nobody is a candidate of itself, the neighbour is the partner. */
+export const ntXentInterleaved = (similarities, temperature) =>
+  mean(similarities.map((row, i) => infoNce(row.filter((_, j) => j !== i), temperature, i - (i % 2)).loss));

@@ -8,6 +8,7 @@ import { remembered } from "./memory.js";
 import { patch } from "./patch.js";
 import "./predictions.js";
 import "./navigation.js";
+import "./tabs.js";
 
 const words = JSON.parse(document.querySelector("#words").textContent);
 const initial = Object.fromEntries(Object.entries(FIGURES).map(([name, figure]) => [name, figure.state]));

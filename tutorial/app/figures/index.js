@@ -17,6 +17,8 @@ import { limits } from "./limits.js";
 import { learned } from "./learned.js";
 import { triplet } from "./triplet.js";
 import { matrix } from "./matrix.js";
+import { lens } from "./lens.js";
+import { bugs } from "./bugs.js";
 import { methods } from "./methods.js";
 import { sandbox } from "./sandbox.js";
 
@@ -38,6 +40,8 @@ export const FIGURES = {
   learned,
   triplet,
   matrix,
+  lens,
+  bugs,
   methods,
   sandbox,
 };
