@@ -141,7 +141,7 @@ class Page:
         # Markdown would take an empty line for the end of the markup
         lines = "\n".join(str(line["html"] or "<span></span>") for line in listing(name))
         label = self.words["listing"]["code"].format(name=name.partition(".")[2] or name)
-        region = f'<div class="scroll code" role="region" tabindex="0" aria-label="{label}">'
+        region = f'<div class="scroll code" role="group" tabindex="0" aria-label="{label}">'
         return Markup(f"{region}<pre><code>{lines}</code></pre></div>")
 
     def session(self, name: str, key: str) -> Markup:

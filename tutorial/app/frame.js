@@ -15,6 +15,7 @@ import { html, trusted } from "./markup.js";
  *   nudge     (state, what, steps) -> changes, for arrow keys on data-nudge="what"; shift and page keys give ten steps (optional)
  *   keys      (state, key) -> changes, or nothing, for keys on data-keys: the cells of a grid, one of which has tabindex 0 (optional)
  *   step      (state) -> changes, for the player; null when it has come to the end (optional)
+ *   from      changes with which the player begins anew when it is played at the end (optional)
  *   pace      milliseconds between the player's steps, where these are not to be a film (optional)
  *   says      (state, numbers, words) -> one sentence for who cannot see the stage (optional)
  *   tasks     { name: (state, numbers) -> is it done? } (optional)

@@ -114,6 +114,7 @@ const ACTIONS = {
       step(name);
       change(name, {});
     } else {
+      if (!FIGURES[name].step(states[name])) change(name, FIGURES[name].from, { quiet: true });
       timers[name] = setInterval(() => step(name), FIGURES[name].pace ?? STEP);
       draw(name);
     }

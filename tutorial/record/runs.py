@@ -30,7 +30,7 @@ TEMPERATURES = (0.02, 0.07, 0.2, 0.5, 1.0, 5.0)
 SEEDS = (0, 1, 2)
 STEPS = (0, 10, 20, 30, 45, 60, 80, 100, 130, 160, 200, 250, 300, 370, 440, 520, 600, 700, 850, 1000)
 """After which steps a look is taken."""
-DRAWN_PER_CLASS, NEIGHBOURS, GRID, THREADS = 5, 5, 99, 2
+DRAWN_PER_CLASS, NEIGHBOURS, GRID, THREADS = 5, 5, 99, 1
 """Places are whole numbers of 99ths, which a drawing cannot tell from the places themselves."""
 
 

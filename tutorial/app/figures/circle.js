@@ -55,7 +55,7 @@ export const circle = {
       })}
       <g class="centre"><text class="big" y="-6">${shown(numbers.loss)}</text><text y="14">${words.lossInNats}</text></g>
     </svg>
-    <div class="scroll" role="region" tabindex="0" aria-label="${words.numbers}"><table class="bars"><caption class="unseen">${words.numbers}</caption>
+    <div class="scroll" role="group" tabindex="0" aria-label="${words.numbers}"><table class="bars"><caption class="unseen">${words.numbers}</caption>
       <thead><tr><th scope="col">${words.candidate}</th><th scope="col">${words.angle}</th><th scope="col">${words.cosine}</th><th scope="col">${words.probability}</th></tr></thead>
       <tbody>${state.angles.map(
         (angle, i) => html`<tr data-link="circle:${i}" class="${kind(i)}">

@@ -14,6 +14,7 @@ import { batch } from "./batch.js";
 import { strangers } from "./strangers.js";
 import { temperature } from "./temperature.js";
 import { limits } from "./limits.js";
+import { collapse, runs } from "./runs.js";
 import { learned } from "./learned.js";
 import { triplet } from "./triplet.js";
 import { matrix } from "./matrix.js";
@@ -33,10 +34,12 @@ export const FIGURES = {
   meter,
   bound,
   forces,
+  collapse,
   batch,
   strangers,
   temperature,
   limits,
+  runs,
   learned,
   triplet,
   matrix,

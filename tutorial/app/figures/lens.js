@@ -53,7 +53,7 @@ function tensor([key, value], label) {
   const rows = Array.isArray(value) ? (Array.isArray(value[0]) ? value : [value]) : [[value]];
   const most = Math.max(1e-9, ...rows.flat().filter(Number.isFinite).map(Math.abs));
   const width = rows[0].length * WIDE;
-  return html`<div class="scroll" role="region" tabindex="0" aria-label="${label}"><svg class="tensor" viewBox="0 0 ${width} ${rows.length * HIGH}" style="width:${width}px" role="group" aria-label="${label}"><title>${label}</title>${rows.map((row, i) => row.map((one, j) => cell(key, one, i, j, most)))}</svg></div>`;
+  return html`<div class="scroll" role="group" tabindex="0" aria-label="${label}"><svg class="tensor" viewBox="0 0 ${width} ${rows.length * HIGH}" style="width:${width}px" role="group" aria-label="${label}"><title>${label}</title>${rows.map((row, i) => row.map((one, j) => cell(key, one, i, j, most)))}</svg></div>`;
 }
 
 export const lens = {

@@ -52,7 +52,7 @@ export const methods = {
     return html`<div class="methods">
       ${choice({ key: "method", label: words.method, options: METHODS.map((name) => [name, words.methods[name].name]), value: state.method })}
       <div class="two"><div>
-        <div class="scroll" role="region" tabindex="0" aria-label="${words.picture}">${cells({
+        <div class="scroll" role="group" tabindex="0" aria-label="${words.picture}">${cells({
           name: "methods",
           title: fill(words.said, { method: own.name, ...numbers }),
           rows: rows.map((row) => named(own.rows, row)),

@@ -36,7 +36,7 @@ export const nce = {
     return html`<div class="nce">
       <div class="two">${choice({ key: "weather", label: words.weather, options: [...words.rows.entries()], value: state.weather })}
         ${slider({ key: "noises", label: words.noises, value: state.noises, min: 1, max: 7, step: 1 })}</div>
-      <div class="scroll" role="region" tabindex="0" aria-label="${words.numbers}"><table><caption class="unseen">${words.numbers}</caption>
+      <div class="scroll" role="group" tabindex="0" aria-label="${words.numbers}"><table><caption class="unseen">${words.numbers}</caption>
         <thead><tr>${words.head.map((cell) => html`<th scope="col">${cell}</th>`)}</tr></thead>
         <tbody>${numbers.ratio.map((ratio, i) => html`<tr data-link="${i}"><th scope="row">${sign(i ? "negative" : "positive")} <span class="unseen">${i ? fill(words.noise, { n: i }) : words.genuine}</span>
           ${button(`turn:${i}`, words.columns[state.kinds[i]], { disabled: i === 0 && happens(state.weather)[1 - state.kinds[0]] === 0 })}</th>

@@ -43,6 +43,7 @@ function growth(recorded, at) {
 const scrubbed = (name, keys) => ({
   name,
   pace: 350,
+  from: { step: 0 },
   state: { step: STEPS[LAST], digit: 3 },
 
   fits: ({ step, digit }) => ({ step: nearest(step), digit: Math.min(9, Math.max(0, Math.round(digit))) }),
@@ -55,7 +56,7 @@ const scrubbed = (name, keys) => ({
   view: (state, { at, all }, words) => {
     const title = (key) => words.names?.[key] ?? fill(words.atTemperature, { t: key });
     return html`<div class="scrubbed">
-      <div class="row">${player(words, words.playing, { ended: at === LAST && !words.playing })}
+      <div class="row">${player(words, words.playing)}
         <div class="grow">${slider({ key: "step", label: words.steps, value: state.step, min: 0, max: STEPS[LAST], step: 10, said: fill(words.after, { n: state.step }) })}</div></div>
       ${choice({ key: "digit", label: words.highlight, value: state.digit, options: [...Array(10).keys()].map((d) => [d, d]) })}
       <div class="spheres many${keys.length}">${keys.map(
@@ -68,7 +69,7 @@ const scrubbed = (name, keys) => ({
           ...keys.map((key, i) => [
             title(key),
             html`<span class="share">${bar("plain", all[i].right)}${live(`${name}.all.${i}.right`, all[i].right, 3)}</span>`,
-            html`${shown(all[i].least, 3)} – ${shown(all[i].most, 3)}`,
+            html`<span class="number">${shown(all[i].least, 3)} – ${shown(all[i].most, 3)}</span>`,
             growth(RECORDED[key], at),
             live(`${name}.all.${i}.uniformity`, all[i].uniformity, 2),
           ]),

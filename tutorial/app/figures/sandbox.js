@@ -105,7 +105,7 @@ function outcome(state, numbers, words) {
   const short = (value) => shown(value, 2).replace(/^(\u2212?)0\./, "$1.");
   return html`<div class="two"><div>
       ${p[0] && choice({ key: "show", label: words.inCells, options: SHOWS[state.loss].map((show) => [show, words.shows[show]]), value: state.show })}
-      <div class="scroll" role="region" tabindex="0" aria-label="${words.picture}">${cells({
+      <div class="scroll" role="group" tabindex="0" aria-label="${words.picture}">${cells({
         name: "sandbox",
         title: words.picture,
         rows: matrix.map((_, i) => label(i)),
@@ -119,7 +119,7 @@ function outcome(state, numbers, words) {
     </div><div>
       <p class="sum">${words.loss} = <strong>${live("sandbox.loss", numbers.loss, 6)}</strong> ${state.loss === "triplet" ? words.asCosine : words.nats}</p>
       ${table(words.all, [words.variant, words.loss], LOSSES.map((name) => [words.losses[name], live(`sandbox.all.${name}`, all[name], 6)]))}
-      <div class="scroll" role="region" tabindex="0" aria-label="${words.each}"><table><caption>${words.each}</caption>
+      <div class="scroll" role="group" tabindex="0" aria-label="${words.each}"><table><caption>${words.each}</caption>
         <thead><tr>${[words.query, words.ownCosine, ...(p[0] ? [words.shows[state.show === "columns" ? "columns" : "rows"]] : []), words.loss].map((head) => html`<th scope="col">${head}</th>`)}</tr></thead>
         <tbody>${matrix.map((row, i) => html`<tr data-link="sandbox:${i}"><th scope="row">${label(i)}</th>
           <td>${live(`sandbox.matrix.${i}.${partner[i]}`, row[partner[i]])}</td>

@@ -43,7 +43,7 @@ export const temperature = {
     )}</div>
     <div class="two">
       ${lanes("temperature", words.picture, similarities, words, { gradient: numbers.gradient, forces: "gradient" })}
-      <div class="scroll" role="region" tabindex="0" aria-label="${words.numbers}"><table class="bars"><caption class="unseen">${words.numbers}</caption>
+      <div class="scroll" role="group" tabindex="0" aria-label="${words.numbers}"><table class="bars"><caption class="unseen">${words.numbers}</caption>
         <thead><tr><th scope="col">${words.candidate}</th><th scope="col">${words.cosine}</th><th scope="col">${words.probability}</th><th scope="col">${words.pushShare}</th></tr></thead>
         <tbody>${similarities.map(
           (s, i) => html`<tr data-link="temperature:${i}" class="${kindOf(i)}"><th scope="row">${sign(kindOf(i))} ${nameOf(i, words)}</th>
