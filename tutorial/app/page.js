@@ -233,11 +233,13 @@ function listen(name, element) {
   for (const kind of ["pointerover", "focusin", "pointerleave"]) element.addEventListener(kind, light);
 }
 
+/** Take what a link says. Figures that stay as they are were drawn when the page was built. */
 function open(hash) {
   const found = fromHash(hash, initial);
   for (const name of Object.keys(stages)) {
+    const before = states[name] ?? initial[name];
     states[name] = within(FIGURES[name], { ...structuredClone(initial[name]), ...found[name] });
-    draw(name);
+    if (done.get()[name] || JSON.stringify(states[name]) !== JSON.stringify(before)) draw(name);
   }
 }
 

@@ -28,7 +28,7 @@ from info_nce.recipes.train import train
 FILE = Path(__file__).parents[1] / "data" / "runs.json"
 TEMPERATURES = (0.02, 0.07, 0.2, 0.5, 1.0, 5.0)
 SEEDS = (0, 1, 2)
-STEPS = (0, 10, 20, 30, 45, 60, 80, 100, 130, 160, 200, 250, 300, 370, 440, 520, 600, 700, 850, 1000)
+STEPS = (0, 10, 20, 30, 45, 60, 80, 100, 130, 160, 200, 240, 280, 330, 390, 450, 520, 600, 700, 800)
 """After which steps a look is taken."""
 DRAWN_PER_CLASS, NEIGHBOURS, GRID, THREADS = 5, 5, 99, 1
 """Places are whole numbers of 99ths, which a drawing cannot tell from the places themselves."""
