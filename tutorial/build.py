@@ -124,7 +124,10 @@ class Page:
 
     def formula(self, name: str) -> Markup:
         """A formula."""
-        return _block(FORMULAS[name](self._engine.live))
+        made = FORMULAS[name](self._engine.live)
+        for key, text in self.words["formulas"].items():  # few formulas have words in them
+            made = made.replace(f"{{{key}}}", text)
+        return _block(made)
 
     def predict(self, name: str) -> Markup:
         """A question to commit to before its answer is shown."""
@@ -196,7 +199,7 @@ def _of_sections() -> list[str]:
 
 def _as_json(words: Words) -> Markup:
     """What figures say, for the page's script; nothing in it can end the element."""
-    kept = {name: inner for name, inner in words.items() if name not in {"predict", "page"}}
+    kept = {name: inner for name, inner in words.items() if name not in {"predict", "page", "formulas"}}
     return Markup(json.dumps(kept, ensure_ascii=False).replace("<", "\\u003c"))
 
 

@@ -238,7 +238,7 @@ def two_way(_: Live) -> str:
     own = _of("p", i("y"), BAR, i("x"))
     noises = row(i("k"), SMALL["y"])
     score = row(of("log", own), o("−"), of("log", fenced(noises)))
-    asked = call("P", row(word("genuine"), BAR, i("x"), COMMA, i("y")))
+    asked = call("P", row(word("{genuine}"), BAR, i("x"), COMMA, i("y")))
     share = frac(own, row(own, o("+"), noises))
     return formula(lines(row(asked, o("="), share), row(o("="), _of("σ", score))))
 
@@ -282,7 +282,7 @@ def proof_two_ways(_: Live) -> str:
 def missing(_: Live) -> str:
     """What lies between the bound and the information."""
     gap = row(MUTUAL, o("−"), fenced(BOUND))
-    critic = row(word("E"), o("\u2061"), fenced(_divergence(word("true"), PARALLEL, word("softmax")), around="[]"))
+    critic = row(word("E"), o("\u2061"), fenced(_divergence(word("{truth}"), PARALLEL, word("softmax")), around="[]"))
     return formula(lines(gap, row(o("="), critic, o("+"), _of("I", X, o(";"), ALL_YS)), row(o("≥"), n("0"))))
 
 

@@ -35,7 +35,7 @@ export const bet = {
     <div class="row">${button("reveal", words.reveal, { disabled: state.revealed, kind: "first" })}${button("guess", words.guess)}${button("sure", words.sure)}</div>
     <div class="outcome" aria-hidden="${!state.revealed}">${
       state.revealed
-        ? html`<p class="sum"><span>−ln </span>${live("bet.right", p[TRUE], 2)}<span> = </span><strong>${live("bet.penalty", penalty, 4)}</strong> <span>${words.nats}</span></p>
+        ? html`<p class="sum"><span>−ln </span>${live("bet.right", p[TRUE], 3)}<span> = </span><strong>${live("bet.penalty", penalty, 4)}</strong> <span>${words.nats}</span></p>
           <p>${fill(words.compare, { n: shown(guessing) })}</p>`
         : html`<p class="hidden-sum">−ln p = ?</p>`
     }</div>

@@ -16,7 +16,7 @@ const [QUERIES, KEYS] = drawnPairs(4, 3, 1).map(written);
 
 /** Text as vectors, one a line; or the first thing in it that is none, by name. Nothing is guessed. */
 export function readVectors(text) {
-  const clean = text.replace(/^\ufeff/, "").replaceAll("\u2212", "-");
+  const clean = text.replace(/^\ufeff/, "").replaceAll("\u2212", "-").replaceAll("\uff0c", ",").replaceAll("\uff1b", ";");
   const lines = clean.trimEnd().split(/\r\n|\r|\n/);
   if (clean.trim() === "") return { problem: "empty" };
   // One separator for all: so that a comma in "0,5; 0,3" is no separator, but what makes it no number.
