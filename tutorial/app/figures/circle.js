@@ -7,6 +7,7 @@ import { arrow, bar, mark, reach, sign } from "../marks.js";
 import { degrees, infoNce, onCircle, radians } from "../math.js";
 
 const RADIUS = 130;
+const CLEAR = 58; // around the loss in the middle
 const SIDES = [1, -1, 1, 1, -1, -1]; // of the anchor, so that marks do not lie upon each other
 const ANGLES = S6.map((similarity, i) => SIDES[i] * degrees(Math.acos(similarity)));
 const kind = (i) => (i === 0 ? "positive" : "negative");
@@ -32,10 +33,10 @@ export const circle = {
     <svg viewBox="-190 -170 380 340" role="group" aria-label="${words.picture}">
       <title>${words.picture}</title>
       <circle class="ring" r="${RADIUS}"/>
-      <line class="spoke" x2="${RADIUS}"/>
+      <line class="spoke" x1="${CLEAR}" x2="${RADIUS}"/>
       ${state.angles.map((angle, i) => {
-        const [x, y] = place(angle);
-        return html`<line class="spoke ${kind(i)}" x2="${x.toFixed(2)}" y2="${y.toFixed(2)}"/>`;
+        const [[x1, y1], [x2, y2]] = [place(angle, CLEAR), place(angle)];
+        return html`<line class="spoke ${kind(i)}" x1="${x1.toFixed(2)}" y1="${y1.toFixed(2)}" x2="${x2.toFixed(2)}" y2="${y2.toFixed(2)}"/>`;
       })}
       ${state.angles.map((angle, i) => {
         const [x, y] = place(angle, RADIUS);
@@ -62,7 +63,7 @@ export const circle = {
           <th scope="row">${sign(kind(i))} ${name(i, words)}</th>
           <td>${field({ key: `angles.${i}`, label: fill(words.angleOf, { name: name(i, words) }), value: tenth(angle), min: -180, max: 180, step: 1, hidden: true })}</td>
           <td>${live(`circle.cosines.${i}`, numbers.cosines[i], 2)}</td>
-          <td class="share">${bar(kind(i), numbers.p[i])}${live(`circle.p.${i}`, numbers.p[i])}</td></tr>`,
+          <td><span class="share">${bar(kind(i), numbers.p[i])}${live(`circle.p.${i}`, numbers.p[i])}</span></td></tr>`,
       )}</tbody></table>
     <p class="sum">${words.loss} = −ln ${live("circle.p.0", numbers.p[0])} = <strong>${live("circle.loss", numbers.loss)}</strong> ${words.nats}</p></div>
   </div>`,
