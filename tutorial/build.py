@@ -30,8 +30,9 @@ Words = dict[str, Any]
 
 
 def languages() -> list[str]:
-    """The languages there is text for."""
-    return [name for name in LANGUAGES if (HERE / "content" / name).is_dir()]
+    """The languages in which there is all of the text."""
+    files = {name: {file.name for file in (HERE / "content" / name).glob("*")} for name in LANGUAGES}
+    return [name for name in LANGUAGES if files[name] >= files["en"]]
 
 
 def words_of(language: str) -> Words:
