@@ -9,6 +9,7 @@ import json
 import re
 import shutil
 import tempfile
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -178,8 +179,6 @@ def _write(site: Path) -> None:
     )
     (site / "app" / "recorded").mkdir()
     (site / "app" / "recorded" / "runs.js").write_text(recorded_module("runs"), encoding="utf-8")
-    if font := math_font():
-        (site / "app" / "formulas.woff2").write_bytes(font)
     engine = Engine(HERE / "app")
     template = Environment(loader=FileSystemLoader(HERE), undefined=StrictUndefined, autoescape=True)
     there = {name: LANGUAGES[name] for name in languages()}
@@ -190,8 +189,16 @@ def _write(site: Path) -> None:
         text = template.get_template("page.html").render(**context, as_json=_as_json(page.words))
         (site / name).mkdir()
         (site / name / "index.html").write_text(text, encoding="utf-8")
+    if font := math_font(_in_formulas(site)):
+        (site / "app" / "formulas.woff2").write_bytes(font)
     (site / "index.html").write_text(template.get_template("door.html").render(languages=there), encoding="utf-8")
     shutil.copy(HERE / "favicon.svg", site / "favicon.svg")
+
+
+def _in_formulas(site: Path) -> str:
+    pages = (page.read_text(encoding="utf-8") for page in site.glob("*/index.html"))
+    found = (formula for page in pages for formula in re.findall(r"<math.*?</math>", page, re.DOTALL))
+    return unescape("".join(re.sub(r"<[^>]*>", "", formula) for formula in found))
 
 
 def _of_sections() -> list[str]:

@@ -71,7 +71,9 @@ def look(folder: Path, part: str, language: str, state: str, clicks: list[str]) 
             page.wait_for_selector("html[data-ready]", state="attached")
             for selector in clicks:
                 page.click(selector)
-            page.add_style_tag(content=".top, .slider { position: static !important }")  # a long picture would show it midway
+            page.add_style_tag(
+                content=".top, .slider { position: static !important }"
+            )  # a long picture would show it midway
             page.wait_for_timeout(300)
             if (across := page.evaluate("document.documentElement.scrollWidth")) > width:
                 print(f"at {width} pixels the page is {across} wide")

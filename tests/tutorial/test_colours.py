@@ -9,7 +9,7 @@ from tutorial.build import HERE
 
 STYLE = (HERE / "app" / "styles" / "base.css").read_text(encoding="utf-8")
 LIGHT, *DARK = (
-    dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", block)) for block in re.findall(r"\{([^{}]*--page[^{}]*)\}", STYLE)
+    dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", block)) for block in re.findall(r"\{([^{}]*--page: [^{}]*)\}", STYLE)
 )
 THEMES = pytest.mark.parametrize("theme", [LIGHT, *DARK])
 

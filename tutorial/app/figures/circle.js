@@ -11,7 +11,7 @@ const CLEAR = 58; // around the loss in the middle
 const SIDES = [1, -1, 1, 1, -1, -1]; // of the anchor, so that marks do not lie upon each other
 const ANGLES = S6.map((similarity, i) => SIDES[i] * degrees(Math.acos(similarity)));
 const kind = (i) => (i === 0 ? "positive" : "negative");
-const turned = (angle) => ((((angle + 180) % 360) + 360) % 360) - 180;
+const turned = (angle) => (Math.abs(angle) <= 180 ? angle : ((((angle + 180) % 360) + 360) % 360) - 180);
 const tenth = (angle) => Math.round(angle * 10) / 10;
 const place = (angle, radius = RADIUS) => onCircle(angle).map((x, axis) => radius * (axis ? -x : x));
 const name = (i, words) => (i === 0 ? words.positive : fill(words.negativeNumber, { n: i }));

@@ -50,7 +50,7 @@ function pushed(i, state, { forces: all }, [x, y, towards]) {
 
 function point(i, { pairs }, [x, y, towards]) {
   const picture = i < pairs;
-  return html`<g class="point${towards < 0 ? " behind" : ""}" data-link="forces:${i % pairs}">${mark(picture ? "anchor" : "positive", x, y, picture ? 11 : 7.5)}<text class="${picture ? "" : "inside"}" x="${x}" y="${round(y + 3.8)}">${(i % pairs) + 1}</text></g>`;
+  return html`<g class="point${towards < 0 ? " behind" : ""}" data-link="forces:${i % pairs}">${mark(picture ? "anchor" : "positive", x, y, picture ? 11 : 7.5)}<text class="${picture ? "" : "inside"}"${!picture && html` data-ground="--positive"`} x="${x}" y="${round(y + 3.8)}">${(i % pairs) + 1}</text></g>`;
 }
 
 function stage(state, numbers, words) {
