@@ -80,7 +80,7 @@ function plane({ step, vectors }, { units, cosines, lengths }, words) {
       const [[x, y], [mx, my], [tx, ty]] = [vectors[i], end(i), times(units[i], Math.max(lengths[i], magnitude(end(i))) + 0.23)].map((at) => times(at, SCALE));
       return html`<g class="handle" data-key="${i}" data-link="steps:c${i}" data-drag="${i}" data-nudge="${i}" role="slider" tabindex="0" aria-label="${name(i, words)}"
           aria-valuemin="-180" aria-valuemax="180" aria-valuenow="${Math.round(degrees(Math.atan2(y, x)))}" aria-valuetext="${fill(words.place, { x: shown(vectors[i][0], 2), y: shown(vectors[i][1], 2), length: n(lengths[i]) })}">
-        <circle class="hit" cx="${n(x)}" cy="${n(-y)}" r="15"/>${step >= LENGTH && html`<circle class="tip" cx="${n(x)}" cy="${n(-y)}" r="3"/>`}${mark(kind(i), +n(mx), +n(-my), 6.5)}
+        <circle class="hit" cx="${n(x)}" cy="${n(-y)}" r="19"/>${step >= LENGTH && html`<circle class="tip" cx="${n(x)}" cy="${n(-y)}" r="3"/>`}${mark(kind(i), +n(mx), +n(-my), 6.5)}
         <text class="${kind(i)}" x="${n(tx)}" y="${n(4 - ty)}">${["a", "+"][i] ?? i - 1}</text></g>`;
     })}</svg>`;
 }
