@@ -257,7 +257,7 @@ def test_without_scripts_all_is_there_to_read(open_page: Open, language: str) ->
             assert figure.query_selector(".number, table, output, code"), name
     drawn = page.query_selector_all("main > section:not(#hook) svg:has(title)")
     assert drawn
-    assert all(svg.query_selector("title").text_content() for svg in drawn)  # type: ignore[union-attr]  # selected for having one
+    assert all(svg.query_selector("title").text_content() for svg in drawn)
     assert page.locator("#fig-circle [data-bind='circle.loss']").first.text_content() == "0.2820"
     assert not page.locator("[data-do]").first.is_visible()
     sections = {section.get_attribute("id") for section in page.query_selector_all("main > section:has(svg title)")}

@@ -16,7 +16,9 @@ def measured() -> dict[str, object]:
     cards = [run["card"]["scores"] for run in runs if run["recipe"] == RECIPE]
 
     def of(measure: str, system: str) -> float:
-        return mean(s["value"] for scores in cards for s in scores if (s["measure"], s["system"]) == (measure, system))
+        return float(
+            mean(s["value"] for scores in cards for s in scores if (s["measure"], s["system"]) == (measure, system))
+        )
 
     found = {measure: [round(of(measure, system), 6) for system in SYSTEMS] for measure in MEASURES}
     return {"recipe": RECIPE, "systems": SYSTEMS, "seeds": len(cards), **found}
