@@ -66,7 +66,8 @@ function stage(state, numbers, words) {
 /** All cosines on one line: partners above it, strangers below. */
 function line({ cosines, apart }, words) {
   const across = (cosine) => round(150 * cosine);
-  const tick = (cosine, text, y, kind = "") => html`<g class="tick-at ${kind}" transform="translate(${across(cosine)})"><path d="M0-7v14"/><text y="${y}">${text}</text></g>`;
+  const held = (x) => Math.max(-95, Math.min(95, x)); // a long label stays within the picture
+  const tick = (cosine, text, y, kind = "") => html`<g class="tick-at ${kind}" transform="translate(${across(cosine)})"><path d="M0-7v14"/><text${kind && html` x="${held(across(cosine)) - across(cosine)}"`} y="${y}">${text}</text></g>`;
   return html`<svg class="cosines" viewBox="-180 -44 360 84" role="img" aria-label="${words.cosines}"><title>${words.cosines}</title>
     <path class="axis" d="M-150 0h300"/>${[-1, 0, 1].map((cosine) => tick(cosine, shown(cosine, 0), 36))}
     ${cosines.map((row, i) => html`<g data-link="forces:${i}">${row.map((cosine, j) => mark(i === j ? "positive" : "negative", across(cosine), i === j ? -13 : 13, 5))}</g>`)}
