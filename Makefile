@@ -53,10 +53,10 @@ recipes: $(VENV)/for-recipes ## train every recipe with three seeds, an hour and
 	@$(BIN)/python -m benchmarks.recipes
 
 test: $(VENV)/for-tests ## run every test that fits the everyday budget and this machine
-	@$(BIN)/python -m pytest -n auto -m 'not slow'
+	@$(BIN)/python -m pytest -n auto --dist worksteal -m 'not slow'
 
 test-all: $(VENV)/for-tests ## the longer tests too
-	@$(BIN)/python -m pytest -n auto
+	@$(BIN)/python -m pytest -n auto --dist worksteal
 
 mutants: $(VENV)/for-tests ## which small changes of the core does no test notice? (takes hours; WHAT='info_nce.objectives.*': minutes)
 	@OMP_NUM_THREADS=1 $(BIN)/mutmut run '$(WHAT)'
