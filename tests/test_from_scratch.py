@@ -136,7 +136,7 @@ def test_the_queue_is_the_librarys_queue() -> None:
 def test_the_learned_temperature_is_clips(start: float) -> None:
     query, key = (leaf.detach().float() for leaf in leaves(2))
     by_hand, face = from_scratch.LearnedTemperature(start), info_nce.CLIPLoss(start)
-    from_scratch.symmetric_info_nce(query, key, by_hand()).backward()  # type: ignore[no-untyped-call]
+    from_scratch.symmetric_info_nce(query, key, by_hand()).backward()  # type: ignore[no-untyped-call]  # torch has no types for it
     face(query, key).backward()
     assert by_hand.log_scale.grad is not None
     assert face.log_scale.grad is not None

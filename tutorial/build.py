@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from tutorial.engine import Engine, recorded_module
+from tutorial.engine import Engine, recorded, recorded_module
 from tutorial.font import math_font
 from tutorial.formulas import FORMULAS
 from tutorial.listing import listing, transcript
@@ -28,12 +28,6 @@ LANGUAGES = {"en": ("en", "English"), "id": ("id", "Bahasa Indonesia"), "zh": ("
 """By folder: the language's code, and its own name."""
 
 Words = dict[str, Any]
-
-
-def languages() -> list[str]:
-    """The languages in which there is all of the text."""
-    files = {name: {file.name for file in (HERE / "content" / name).glob("*")} for name in LANGUAGES}
-    return [name for name in LANGUAGES if files[name] >= files["en"]]
 
 
 def words_of(language: str) -> Words:
@@ -56,11 +50,6 @@ def _brought(found: Words) -> Any:
         case {"$code": name, **rest} if not rest:
             return listing(name)
     return found
-
-
-def recorded(name: str) -> Any:
-    """A recorded run."""
-    return json.loads((HERE / "data" / f"{name}.json").read_text(encoding="utf-8"))
 
 
 class Page:
@@ -91,7 +80,6 @@ class Page:
             "transcript": lambda session: Markup(transcript(session)),
             "words": self.words,
         }
-        self.shown: list[str] = []
 
     def sections(self) -> list[dict[str, str]]:
         """Every section of the page, in order: its id, its title, its markup."""
@@ -108,7 +96,6 @@ class Page:
 
     def figure(self, name: str) -> Markup:
         """A figure, drawn as it begins."""
-        self.shown.append(name)
         drawn = self._engine.draw(name, self.words)
         status = '<p class="status" role="status"></p>'
         inside = f'<div data-figure="{name}">{drawn}</div>{status}'
@@ -181,17 +168,16 @@ def _write(site: Path) -> None:
     (site / "app" / "recorded" / "runs.js").write_text(recorded_module("runs"), encoding="utf-8")
     engine = Engine(HERE / "app")
     template = Environment(loader=FileSystemLoader(HERE), undefined=StrictUndefined, autoescape=True)
-    there = {name: LANGUAGES[name] for name in languages()}
-    for name in there:
+    for name in LANGUAGES:
         page = Page(name, engine)
         sections = page.sections()
-        context = {"language": name, "languages": there, "words": page.words, "sections": sections}
+        context = {"language": name, "languages": LANGUAGES, "words": page.words, "sections": sections}
         text = template.get_template("page.html").render(**context, as_json=_as_json(page.words))
         (site / name).mkdir()
         (site / name / "index.html").write_text(text, encoding="utf-8")
     if font := math_font(_in_formulas(site)):
         (site / "app" / "formulas.woff2").write_bytes(font)
-    (site / "index.html").write_text(template.get_template("door.html").render(languages=there), encoding="utf-8")
+    (site / "index.html").write_text(template.get_template("door.html").render(languages=LANGUAGES), encoding="utf-8")
     shutil.copy(HERE / "favicon.svg", site / "favicon.svg")
 
 

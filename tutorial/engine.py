@@ -18,10 +18,14 @@ def source_of(module: Path) -> str:
     return module.read_text(encoding="utf-8")
 
 
+def recorded(name: str) -> Any:
+    """What was recorded under a name."""
+    return json.loads((Path(__file__).parent / "data" / f"{name}.json").read_text(encoding="utf-8"))
+
+
 def recorded_module(name: str) -> str:
-    """Recorded data as a module, as modules cannot import JSON everywhere yet."""
-    text = (Path(__file__).parent / "data" / f"{name}.json").read_text(encoding="utf-8").strip()
-    return f"export const {name.upper()} = {text};\n"
+    """The same as a module, as modules cannot import JSON everywhere yet."""
+    return f"export const {name.upper()} = {json.dumps(recorded(name), separators=(',', ':'))};\n"
 
 
 class Engine:
@@ -82,8 +86,8 @@ class Engine:
 
     def draw(self, figure: str, words: dict[str, Any]) -> str:
         """A figure as it begins, in the words of a language."""
-        name = json.dumps(figure)
-        return str(self._context.eval(f"String(frame(FIGURES[{name}], FIGURES[{name}].state, {json.dumps(words)}))"))
+        it = f"FIGURES[{json.dumps(figure)}]"
+        return str(self._context.eval(f"String(frame({it}, {it}.state, {it}.derive({it}.state), {json.dumps(words)}))"))
 
     def number(self, expression: str, digits: int) -> str:
         """A number as the page writes it."""
@@ -92,7 +96,8 @@ class Engine:
     def live(self, name: str, digits: int, tag: str) -> str:
         """A number of a figure, which goes on to follow it."""
         figure, _, path = name.partition(".")
-        value = f"at(FIGURES[{json.dumps(figure)}].derive(FIGURES[{json.dumps(figure)}].state), {json.dumps(path)})"
+        it = f"FIGURES[{json.dumps(figure)}]"
+        value = f"at({it}.derive({it}.state), {json.dumps(path)})"
         if not isinstance(self.evaluate(value), int | float):
             raise ValueError(f"{name} is no number of a figure")  # noqa: TRY004 (of a name, not of a type)
         return str(self._context.eval(f"String(live({json.dumps(name)}, {value}, {digits}, {json.dumps(tag)}))"))

@@ -46,13 +46,6 @@ def info_nce(_: Live) -> str:
     return formula(i("L"), o("="), o("−"), of("log", frac(above, below)))
 
 
-@listed
-def bet(live: Live) -> str:
-    """The penalty of the opening bet, with the reader's number."""
-    inside = row(n("−"), of("ln", live("bet.right", 2, "mn")), o("="), live("bet.penalty", 4, "mn"))
-    return formula(i("L"), o("="), o("−"), of("ln", sub(i("p"), o("✓"))), o("="), inside)
-
-
 def _share(arrow: str, cell: str) -> str:
     return element("msubsup", i("p"), row(*map(i, cell)), o(arrow))
 

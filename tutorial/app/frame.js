@@ -20,9 +20,8 @@ import { html, trusted } from "./markup.js";
  *   says      (state, numbers, words) -> one sentence for who cannot see the stage (optional)
  *   tasks     { name: (state, numbers) -> is it done? } (optional)
  */
-export function frame(figure, state, words, { done = [], playing = false } = {}) {
+export function frame(figure, state, numbers, words, { done = [], playing = false } = {}) {
   const own = words[figure.name];
-  const numbers = figure.derive(state);
   return html`<header>
       <h3 id="fig-${figure.name}-title">${trusted(own.title)}</h3>
       ${own.task && html`<p class="task">${trusted(own.task)}</p>`}

@@ -24,10 +24,9 @@ const PAUSE = 500; // milliseconds without a change before it is said
 
 const within = (figure, state) => (figure.fits ? figure.fits(state) : state);
 
-function draw(name) {
-  const figure = FIGURES[name];
-  patch(stages[name], frame(figure, states[name], words, { done: done.get()[name], playing: name in timers }));
-  const numbers = figure.derive(states[name]);
+function draw(name, numbers = FIGURES[name].derive(states[name])) {
+  const about = { done: done.get()[name], playing: name in timers };
+  patch(stages[name], frame(FIGURES[name], states[name], numbers, words, about));
   for (const element of document.querySelectorAll(`[data-bind^="${name}."]`)) {
     if (stages[name].contains(element)) continue;
     const value = at(numbers, element.dataset.bind.slice(name.length + 1));
@@ -46,7 +45,7 @@ function change(name, changes, { quiet = false } = {}) {
     const before = done.get()[name] ?? [];
     if (!before.includes(task) && isDone(states[name], numbers)) done.set({ ...done.get(), [name]: [...before, task] });
   }
-  draw(name);
+  draw(name, numbers);
   if (!quiet) {
     write();
     say(name);

@@ -10,7 +10,6 @@ from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import ClassVar
 from urllib.parse import unquote, urlsplit
 
 from info_nce.errors import SettingError
@@ -42,7 +41,6 @@ class _Handler(BaseHTTPRequestHandler):
     server_version = "info-nce"
     sys_version = ""
     timeout = 30  # seconds for a request to arrive: whoever sends nothing does not hold a thread for ever
-    types: ClassVar[Mapping[str, str]] = _TYPES
 
     def __init__(self, *arguments: object, files: Mapping[str, Path]) -> None:
         self._files = files
@@ -71,7 +69,7 @@ class _Handler(BaseHTTPRequestHandler):
         file = self._files[path]
         content = file.read_bytes()
         self.send_response(HTTPStatus.OK)
-        self.send_header("Content-Type", self.types.get(file.suffix, "application/octet-stream"))
+        self.send_header("Content-Type", _TYPES.get(file.suffix, "application/octet-stream"))
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         if body:
