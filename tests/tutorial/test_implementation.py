@@ -17,7 +17,6 @@ from torch.testing import assert_close
 import info_nce
 from info_nce import from_scratch
 from tests.tutorial.conftest import Open, value
-from tutorial.build import recorded
 from tutorial.engine import Engine, recorded
 from tutorial.listing import listing, source, transcript
 from tutorial.record import bugs
