@@ -17,7 +17,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from tutorial.engine import Engine, recorded, recorded_module
+from tutorial.bundle import Bundle, recorded, recorded_module
+from tutorial.engine import Engine
 from tutorial.font import math_font
 from tutorial.formulas import FORMULAS
 from tutorial.listing import listing, transcript
@@ -159,13 +160,16 @@ def build(site: Path) -> None:
 
 
 def _write(site: Path) -> None:
-    shutil.copytree(HERE / "app", site / "app", ignore=shutil.ignore_patterns("styles"))
+    (site / "app" / "recorded").mkdir(parents=True)
+    (site / "app" / "recorded" / "runs.js").write_text(recorded_module("runs"), encoding="utf-8")
+    script = Bundle(HERE / "app", ("page.js",), apart=("recorded/runs.js",))
+    (site / "app" / "page.js").write_text(f"{script}export {{ modules }};\n", encoding="utf-8")
+    for name in ("before.js", "choose.js"):
+        shutil.copy(HERE / "app" / name, site / "app" / name)
     styles = [HERE / "app" / "styles" / name for name in ("base.css", *_of_sections(), "last.css")]
     (site / "app" / "style.css").write_text(
         "\n".join(style.read_text(encoding="utf-8") for style in styles), encoding="utf-8"
     )
-    (site / "app" / "recorded").mkdir()
-    (site / "app" / "recorded" / "runs.js").write_text(recorded_module("runs"), encoding="utf-8")
     engine = Engine(HERE / "app")
     template = Environment(loader=FileSystemLoader(HERE), undefined=StrictUndefined, autoescape=True)
     for name in LANGUAGES:

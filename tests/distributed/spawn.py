@@ -56,6 +56,7 @@ def _work(sender: Any, group: Any, function: Callable[..., Any], args: Any) -> N
     torch.manual_seed(0)
     try:
         dist.init_process_group(*group)
+        dist.barrier()  # whoever left while another still connects would end that one
         answer = (True, function(*args))
     except BaseException:  # noqa: BLE001 - whatever it is, it is raised where it can be read
         answer = (False, traceback.format_exc())

@@ -79,3 +79,21 @@ def open_page(browser: Any, address: str) -> Iterator[Open]:
 def value(page: Any, name: str) -> float:
     """A number of a figure as the page holds it, in full precision."""
     return float(page.get_attribute(f'[data-bind="{name}"]', "data-value"))
+
+
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+def check_accessible(page: Any, part: str = "html") -> None:
+    """See that axe finds no violation of its rules in a part of the page."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python")
+    # what passed needs no report, whose making took most of the time
+    found = axe.Axe().run(page, context=part, options={"runOnly": RULES, "resultTypes": ["violations"]})
+    assert found.violations_count == 0, found.generate_report()
+
+
+def address_of(page: Any) -> str:
+    """The page's address from "#" on, once it has followed the last change."""
+    # Timers of one page fire in the order of their time: this one after that which writes the address.
+    page.evaluate("new Promise((done) => setTimeout(done, 160))")
+    return str(page.evaluate("location.hash"))

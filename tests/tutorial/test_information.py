@@ -213,8 +213,8 @@ def test_no_state_draws_nonsense(engine: Engine) -> None:
     ]
     words = {**words_of("en"), "predict": {}}
     for figure, state in states:
-        fitted = f"FIGURES.{figure}.fits({json.dumps(state)})"
-        drawn = engine.evaluate(f"String(frame(FIGURES.{figure}, {fitted}, {json.dumps(words)}))")
+        of = f"((figure, state) => String(frame(figure, state, figure.derive(state), {json.dumps(words)})))"
+        drawn = engine.evaluate(f"{of}(FIGURES.{figure}, FIGURES.{figure}.fits({json.dumps(state)}))")
         assert not re.search(r"NaN|undefined|Infinity|∞", drawn), (figure, state)
 
 
@@ -364,15 +364,12 @@ SMALL = """[...document.querySelectorAll(
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (320, True)])
-def test_the_section_is_accessible_and_fits(open_page: Open, width: int, dark: bool) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python")
+def test_the_section_fits(open_page: Open, width: int, dark: bool) -> None:
     page = open_page(width=width, dark=dark)
     page.evaluate("for (const note of document.querySelectorAll('#mathematics details')) note.open = true")
     assert page.evaluate("document.documentElement.scrollWidth") == width
     assert page.evaluate(SCROLLS) == 0
     assert page.evaluate(SMALL) == 0
-    found = axe.Axe().run(page, context="#mathematics")
-    assert found.violations_count == 0, found.generate_report()
 
 
 def test_without_scripts_there_are_pictures_numbers_and_answers(open_page: Open) -> None:

@@ -7,7 +7,8 @@ from torch.testing import assert_close
 from tests.tutorial.conftest import Open
 
 COMPUTE = """async (cases) => {
-  const { infoNce, symmetric } = await import(new URL("../app/math.js", location).href);
+  const { modules } = await import(new URL("../app/page.js", location).href);  // the page's own, which runs already
+  const { infoNce, symmetric } = modules["math.js"];
   return cases.map(([similarities, temperature, positive]) => {
     const { loss, p, gradient } = infoNce(similarities, temperature, positive);
     const n = similarities.length;

@@ -51,7 +51,7 @@ def ask(
         ("/", "text/html; charset=utf-8"),
         ("/en/", "text/html; charset=utf-8"),
         ("/en/?from=here", "text/html; charset=utf-8"),
-        ("/app/math.js", "text/javascript; charset=utf-8"),
+        ("/app/page.js", "text/javascript; charset=utf-8"),
         ("/app/style.css", "text/css; charset=utf-8"),
         ("/favicon.svg", "image/svg+xml"),
     ],

@@ -352,8 +352,7 @@ def test_moving_the_slider_is_drawn_at_once(open_page: Open) -> None:
 
 @pytest.mark.parametrize("width", [320, 1280])
 @pytest.mark.parametrize("dark", [False, True])
-def test_the_section_is_accessible_with_everything_open_and_fits(open_page: Open, width: int, dark: bool) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python")
+def test_the_section_fits_with_everything_open(open_page: Open, width: int, dark: bool) -> None:
     page = open_page(width=width, dark=dark)
     page.evaluate("document.querySelectorAll('#temperature details').forEach(note => (note.open = true))")
     page.evaluate("document.querySelectorAll('main > section:not(#temperature)').forEach(other => other.remove())")
@@ -363,5 +362,3 @@ def test_the_section_is_accessible_with_everything_open_and_fits(open_page: Open
         held, "all => all.map(e => e.getBoundingClientRect()).map(b => [b.width, b.height])"
     )
     assert min(min(size) for size in sizes) >= 24
-    found = axe.Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()

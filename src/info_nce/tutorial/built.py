@@ -11,7 +11,7 @@ SITE = Path(__file__).parent / "site"
 
 
 def pages(site: Path = SITE) -> dict[str, Path]:
-    """Every file of the site by the path of its address: "/en/" and "/app/math.js".
+    """Every file of the site by the path of its address: "/en/" and "/app/page.js".
 
     Args:
         site: the built pages.
