@@ -74,7 +74,9 @@ export const bugs = {
     const [bug, puzzleWords] = [words.recorded.bugs[puzzle], words.puzzles[puzzle]];
     const [found, missed, ran] = [state.found[puzzle], state.missed[puzzle], state.ran[puzzle]];
     const lines = words.code[puzzle];
-    const strangers = Number(words.recorded.bugs[3].session[1][1].match(/[\d.]+/)[0]);
+    const { session } = words.recorded.bugs[3];
+    const strangers = Number(session[1][1].match(/[\d.]+/)[0]);
+    const [low, high] = session[3][1].split(" to ");
     return html`<div class="bugs">
       ${choice({ key: "puzzle", label: words.which, options: names.map((_, i) => [i, state.found[i] === FOUND ? `${i + 1} ✓` : i + 1]), value: puzzle })}
       <p class="asked">${puzzleWords.ask}</p>
@@ -87,7 +89,7 @@ export const bugs = {
       <div class="verdict-of-bug">${
         found
           ? html`<p><strong>${found === FOUND ? words.itIs : words.itWas}</strong></p><pre class="mended"><code>${bug.right}</code></pre>
-            <p>${fill(puzzleWords.answer, { ...Object.fromEntries(Object.entries(numbers).map(([name, value]) => [name, shown(value, name === "random" ? 2 : 4)])), tiny: numbers.perfect.toExponential(2), eps: numbers.rounding.toExponential(1), strangers: shown(strangers, 2) })}</p>`
+            <p>${fill(puzzleWords.answer, { ...Object.fromEntries(Object.entries(numbers).map(([name, value]) => [name, shown(value, name === "random" ? 2 : 4)])), tiny: numbers.perfect.toExponential(2), eps: numbers.rounding.toExponential(1), strangers: shown(strangers, 2), low, high })}</p>`
           : missed >= 0 && html`<p>${words.innocent}</p>`
       }</div>
       ${ran && names[puzzle] === "layout" ? html`<div class="two-runs">${curves(words.recorded, step, numbers, words)}<div class="balls">${sphere(words.recorded, "wrong", step, "cat")}${sphere(words.recorded, "right", step, "stack")}</div></div>
