@@ -1,15 +1,17 @@
 """The page as a whole: in every language and theme, for mouse, keys and ears, without scripts, and in print."""
 
 import gzip
+import json
 import re
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
 from tests.tutorial.conftest import Open, address_of, check_accessible, value
-from tutorial.build import LANGUAGES, words_of
+from tutorial.build import HERE, LANGUAGES, words_of
 from tutorial.engine import Engine
 
 EACH_LANGUAGE = pytest.mark.parametrize("language", list(LANGUAGES))
@@ -238,6 +240,10 @@ def test_without_motion_nothing_moves_and_play_is_a_step(open_page: Open) -> Non
       return [style.transitionDuration, style.animationDuration].join().split(",").some((time) => parseFloat(time) > 0);
     }).length""")
     assert moving == 0
+    page.click('#fig-forces [data-do="play"]')
+    hash_ = unquote(address_of(page))
+    assert "forces.steps=1&" in f"{hash_}&"
+    assert page.locator('[data-do="play"][aria-pressed="true"]').count() == 0
 
 
 def test_nothing_plays_by_itself(open_page: Open) -> None:
@@ -299,6 +305,59 @@ def test_every_language_says_everything(site: Path, language: str) -> None:
     ):
         one, other = (re.findall(pattern, text) for text in texts)
         assert one == other
+
+
+def leaves(words: Any) -> list[str]:
+    """Every text of some words, without what is brought from elsewhere: code, and what was recorded."""
+    if isinstance(words, dict):
+        return [text for key, inner in words.items() if not key.startswith("$") for text in leaves(inner)]
+    return [text for inner in words for text in leaves(inner)] if isinstance(words, list) else [str(words)]
+
+
+def told(language: str) -> set[str]:
+    """Every text of a language's figures and every paragraph, but for code, numbers, markup and papers' titles."""
+    folder = HERE / "content" / language
+    texts = [text for file in folder.glob("*.json") for text in leaves(json.loads(file.read_text(encoding="utf-8")))]
+    for file in folder.glob("*.md"):
+        text = file.read_text(encoding="utf-8")
+        texts += re.split(r"\n\s*\n", re.sub(r"<li>[^<]*\b(?:19|20)\d\d\. .*?</li>", "", text))
+    return {re.sub(r"\{\{.*?\}\}|\{%.*?%\}|`.*?`|<code>.*?</code>|<[^>]*>|\{\w*\}", " ", text) for text in texts}
+
+
+ENGLISH = re.compile(r"\b(the|and|of|with|which|that|than|from|are|is|it|your|how|what|by|for|not)\b")
+
+
+@pytest.mark.parametrize("language", [name for name in LANGUAGES if name != "en"])
+def test_no_english_is_left(language: str) -> None:
+    assert [text for text in told(language) if ENGLISH.search(text)] == []
+    # What reads the same in both has no words of its own: names, units, formulas.
+    same = {text.strip() for text in told(language) & told("en")}
+    assert [text for text in same if len(re.findall(r"\b[a-z]{4,}\b", text)) > 1] == []
+    assert sum(bool(ENGLISH.search(text)) for text in told("en")) > 300
+
+
+GLYPHS = """() => {
+  const canvas = new OffscreenCanvas(32, 32).getContext("2d", { willReadFrequently: true });
+  const drawn = (sign, font) => {
+    canvas.clearRect(0, 0, 32, 32);
+    canvas.font = `20px ${font}`;
+    canvas.fillText(sign, 4, 24);
+    return canvas.getImageData(0, 0, 32, 32).data.join();
+  };
+  const font = getComputedStyle(document.body).fontFamily;
+  const missing = drawn("\\uFFFF", font);
+  const signs = new Set(document.querySelector("main").textContent.replace(/\\s/g, ""));
+  return { signs: signs.size, without: [...signs].filter((sign) => drawn(sign, font) === missing) };
+}"""
+
+
+def test_every_sign_has_a_glyph(open_page: Open) -> None:
+    page = open_page("zh")
+    found = page.evaluate(GLYPHS)
+    assert found["signs"] > 500
+    if "的" in found["without"]:
+        pytest.skip("no Chinese font on this machine: apt-get install fonts-noto-cjk")
+    assert found["without"] == []
 
 
 def test_every_theme_follows_the_system_and_the_reader(open_page: Open) -> None:
