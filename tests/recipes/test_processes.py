@@ -181,7 +181,7 @@ def test_every_other_recipe_is_trained_by_two_processes_too(tmp_path: Path, case
 def test_an_error_under_torchrun_is_said_once_and_ends_both(tmp_path: Path, pictures: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     process = start("--data", str(pictures), "--run", str(tmp_path), "--steps", "3", *TINY)
-    said, errors = process.communicate(timeout=60)
+    said, errors = process.communicate(timeout=120)
     assert process.returncode != 0
     assert errors.count("is in use") == 1
     assert "Traceback" not in errors.partition("torch.distributed.elastic")[0].partition("torch/distributed/elastic")[0]
@@ -199,7 +199,7 @@ def test_ctrl_c_under_torchrun_stops_both_and_the_run_goes_on_to_the_same_bits(t
     while process.poll() is None and not list((stopped / "checkpoints").glob("step-*")):
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    said, errors = process.communicate(timeout=60)
+    said, errors = process.communicate(timeout=120)
     assert "Stopped; nothing is lost" in said, errors
     assert not load_run(stopped).finished
     copy = shutil.copytree(stopped, tmp_path / "copy")
