@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float, Int, Int64
 from torch import Tensor
+from torch.nn import functional
 
 from info_nce.checks import (
     ShapeError,
@@ -207,23 +208,20 @@ def singular_spectrum(embeddings: Float[Tensor, "n d"]) -> Float[Tensor, " d"]:
         arXiv:2110.09348. They show the eigenvalues of the covariance, which are the squares of these.
     """
     (embeddings,) = _checked({"embeddings": embeddings})
-    rows, features = embeddings.shape
     # Row after row is turned into the triangle of a QR decomposition. The leading ones take the mean off; the first
     # row is taken off before, so that nothing at all is left of embeddings that are one point.
-    triangle = embeddings.new_zeros(0, 1 + features, dtype=torch.float64)
+    triangle = embeddings.new_zeros(0, 1 + embeddings.shape[1], dtype=torch.float64)
     first = embeddings[0].double()
     for chunk in torch.split(embeddings, _ROWS):
-        shifted = chunk.double() - first
-        triangle = torch.linalg.qr(
-            torch.cat([triangle, torch.cat([torch.ones_like(shifted[:, :1]), shifted], 1)]), "r"
-        )[1]
+        rows = functional.pad(chunk.double() - first, (1, 0), value=1.0)
+        triangle = torch.linalg.qr(torch.cat([triangle, rows]), mode="r").R
     found = torch.zeros_like(first)
     centred = triangle[1:, 1:]
     if not centred.isfinite().all():  # the decomposition would raise
         return found.fill_(math.nan)
     strengths = torch.linalg.svdvals(centred)
     found[: len(strengths)] = strengths
-    return found / math.sqrt(rows)
+    return found / math.sqrt(len(embeddings))
 
 
 def effective_rank(embeddings: Float[Tensor, "n d"]) -> Float[Tensor, ""]:
