@@ -1,8 +1,8 @@
 """How much does one side of a pair say of the other at least, by what a loss makes of it? All in nats.
 
-The bounds are on the mutual information of pairs as they are drawn, and so on what is known of them before: those on
-which the encoder was trained say too much, as do batches in which an item comes twice, and an encoder that sees the
-whole batch (batch norm while it trains).
+What is bounded is the information between the sides of pairs that are drawn anew. Pairs that the encoder was trained on
+say too much, and so do batches in which an item comes twice, and an encoder that sees the whole batch (batch norm while
+it trains).
 """
 
 # K candidates of a query
@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from typing_extensions import Unpack
@@ -53,8 +54,8 @@ def info_nce_bound(loss: Number, candidates: int) -> Number:
     $$ I(X; Y) \ge \log K - L $$
 
     It holds in expectation over batches, for any critic, where one candidate is the query's own key and the K - 1
-    others are drawn from p(y) independently of it and of each other; as in a batch of K independent pairs, whose
-    direction does not matter. `mutual_information_bound` looks whether a loss is such a one; here the caller answers
+    others are drawn from p(y) independently of it and of each other, as in a batch of K independent pairs, in either
+    direction. `mutual_information_bound` looks whether a loss is such a one; here the caller answers
     for it.
 
     Args:
@@ -78,12 +79,12 @@ def info_nce_bound(loss: Number, candidates: int) -> Number:
         eq. 10.
     """
     check_whole("candidates", candidates, hint="the batch size, for in-batch negatives")
-    least = loss.detach().amin().item() if isinstance(loss, Tensor) else loss
-    if least < _BELOW_ZERO:
+    values = torch.as_tensor(loss).detach()
+    if (values < _BELOW_ZERO).any():
         fail(
             ArgumentError,
             "A negative loss bounds no information: its positive is not among the candidates.",
-            got=f"a loss of {least:.4g}",
+            got=f"a loss of {values.min().item():.4g}",
             expected="at least 0, as of InfoNCE",
             hint="InfoNCE, which lets the positive compete; the value of DCL exceeds the information without limit",
         )
@@ -112,7 +113,6 @@ def mutual_information_bound(
         ArgumentError: the value of this loss, or of these settings, is no bound; the text says why, and what is.
 
     Example:
-        >>> import torch
         >>> pairs = torch.eye(8)
         >>> round(mutual_information_bound(InfoNCE(temperature=0.01), pairs, pairs).item(), 5)  # log 8, all there is
         2.07944
@@ -137,6 +137,10 @@ _HARD = (
     "its negatives are mined, weighted or corrected, and are no draws from p(y)",
     "InfoNCE or SymmetricInfoNCE",
 )
+_IN_TWOS = (
+    "its negatives come in twos, both views of an item, and are no independent draws; 10 items of 3 classes, each view "
+    "a copy of its label, get 1.1018 where log 3 = 1.0986 is all there is"
+)
 _NO_BOUND: Mapping[type[nn.Module], tuple[str, str]] = {
     CPC: (
         "its negatives are moments of the same sequences, which are no independent draws",
@@ -152,11 +156,7 @@ _NO_BOUND: Mapping[type[nn.Module], tuple[str, str]] = {
         "InfoNCE on a large batch",
     ),
     NCE: ("it judges each sample by itself", "InfoNCE on pairs"),
-    NTXent: (
-        "its negatives come in twos, both views of an item, and are no independent draws; 10 items of 3 classes, each "
-        + "view a copy of its label, get 1.1018 where log 3 = 1.0986 is all there is",
-        "SymmetricInfoNCE()(view1, view2)",
-    ),
+    NTXent: (_IN_TWOS, "SymmetricInfoNCE()(view1, view2)"),
     RetrievalInfoNCE: (
         "its candidates are of four kinds, some of them mined or masked, and are no draws from p(y)",
         "InfoNCE()(query, document)",
@@ -172,7 +172,7 @@ _NO_BOUND: Mapping[type[nn.Module], tuple[str, str]] = {
         "InfoNCE on one context and its target from each utterance",
     ),
 }
-_MASKED = "what is left of the negatives are no draws from p(y)"
+_MASKED = "the negatives that it leaves are no draws from p(y)"
 _SETTINGS: Mapping[str, str] = {
     "margin": _MASKED,
     "guide": _MASKED,
