@@ -335,7 +335,8 @@ def test_the_rank_of_variances_is_another() -> None:
 def test_norms_of_known_vectors() -> None:
     x = torch.tensor([[3.0, 4.0], [0.0, 0.0], [0.0, -1.0], [1e-30, 0.0]])
     found = norms(x)
-    assert found == Norms(mean=1.5, spread=pytest.approx(math.sqrt(17 / 4)), shortest=0.0, longest=5.0, zeros=1)
+    assert found == Norms(mean=1.5, spread=found.spread, shortest=0.0, longest=5.0, zeros=1)
+    close(found.spread, math.sqrt(17 / 4), 1e-6)
 
 
 # ---- hubness
@@ -423,7 +424,9 @@ def test_one_place_has_no_gap_and_two_points_are_all_gap() -> None:
     none = modality_gap(x, x.clone())
     assert (none.distance, none.share, none.separated) == (0.0, 0.0, 0.5)
     two = modality_gap(torch.tensor([[2.0, 0.0]] * 3), torch.tensor([[0.0, 1.0]] * 2))
-    assert (two.distance, two.share, two.separated) == (pytest.approx(math.sqrt(2)), pytest.approx(1.0), 1.0)
+    assert two.separated == 1.0
+    close(two.distance, math.sqrt(2), 1e-6)
+    close(two.share, 1.0, 1e-6)
     refuses(ShapeError, lambda: modality_gap(x, x[:, :2]), "components")
 
 
@@ -439,8 +442,9 @@ def test_no_measure_ever_holds_the_pairs() -> None:
         with Largest() as seen:
             value = call()
             if isinstance(value, Tensor) and value.requires_grad:
-                value.backward()
-        return seen.bytes
+                torch.autograd.backward(value)
+        largest: int = seen.bytes
+        return largest
 
     assert measured(lambda: uniformity(x, engine=Tiled(256, 256))) <= tile
     assert measured(lambda: uniformity(x)) <= 16 << 20 < n * n * 4 / 2
@@ -461,7 +465,7 @@ def test_no_measure_ever_holds_the_pairs() -> None:
 
 def _on_this_rank(engine: Engine, sizes: list[int]) -> tuple[float, Matrix]:
     rank = engine.ranks.rank
-    rows = normal(sum(sizes), 3, seed=1).split(sizes)[rank].clone().requires_grad_()
+    rows = torch.split(normal(sum(sizes), 3, seed=1), sizes)[rank].clone().requires_grad_()
     value = uniformity(rows, engine=engine)
     (slope,) = torch.autograd.grad(value, rows)
     return value.item(), slope.tolist()
@@ -473,7 +477,7 @@ def test_uniformity_across_ranks_is_that_of_all_rows() -> None:
     expected = uniformity(every)
     (slope,) = torch.autograd.grad(expected, every)
     found = run(2, _on_this_rank, Gathered(), sizes)
-    for (value, part), rows in zip(found, slope.split(sizes), strict=True):
+    for (value, part), rows in zip(found, torch.split(slope, sizes), strict=True):
         close(value, expected.item())
         # each rank's gradient is reduced by a mean of ranks afterwards, see `Gathered`
         assert_close(torch.tensor(part, dtype=torch.float64), 2 * rows)

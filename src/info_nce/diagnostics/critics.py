@@ -253,8 +253,8 @@ def estimate(estimator: Callable[..., Tensor | float], batches: Iterable[Sequenc
 
     Args:
         estimator: from the tensors of a batch to one number: `nwj`, or `partial(mutual_information_bound, loss)`.
-        batches: of pairs that no other batch has. The rows of one batch share their negatives, and so say nothing of
-            how sure their mean is; batches do.
+        batches: of pairs that no other batch has. The rows of one batch share their negatives, and their spread is not
+            that of their mean; batches are independent.
 
     Returns:
         Their mean and its standard error. Where a few batches carry the mean, as in `nwj` of much information, the
@@ -290,6 +290,6 @@ def _number(value: Tensor | float) -> float:
             "An estimator must give one number for a batch.",
             got=f"a tensor {tuple(value.shape)}",
             expected="a tensor ()",
-            hint="its mean: the rows of a batch depend on each other, and their spread says nothing of how sure it is",
+            hint="its mean: the rows of a batch depend on each other, and their spread is not that of their mean",
         )
     return float(value)
