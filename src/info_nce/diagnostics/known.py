@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from info_nce.checks import check_number, check_whole
+from info_nce.diagnostics.information import info_nce_bound
 
 __all__ = ["CorrelatedGaussian", "Labels"]
 
@@ -68,8 +69,8 @@ class CorrelatedGaussian:
         return x, self.rho * x + math.exp(-self.information / self.dimension) * noise
 
     def critic(
-        self, x: Float[Tensor, "n d"], y: Float[Tensor, "n d"]
-    ) -> tuple[Float[Tensor, "n d+2"], Float[Tensor, "n d+2"]]:
+        self, x: Float[Tensor, "n d"], y: Float[Tensor, "m d"]
+    ) -> tuple[Float[Tensor, "n d+2"], Float[Tensor, "m d+2"]]:
         r"""Embed them so that the dot product of a query and a key is log p(y|x) / p(y), the best critic there is.
 
         $$ f(x, y) = \frac{\rho\, x \cdot y - \rho^2 |x|^2 / 2 - \rho^2 |y|^2 / 2}{1 - \rho^2} + I(X; Y) $$
@@ -82,8 +83,8 @@ class CorrelatedGaussian:
         """
         rho, rest = self.rho, math.exp(-2 * self.information / self.dimension)
         half_x, half_y = (-(rho**2) * side.square().sum(1, keepdim=True) / (2 * rest) for side in (x, y))
-        ones = torch.ones_like(half_x)
-        return torch.cat([rho * x / rest, ones, half_x + self.information], 1), torch.cat([y, half_y, ones], 1)
+        query = torch.cat([rho * x / rest, torch.ones_like(half_x), half_x + self.information], 1)
+        return query, torch.cat([y, half_y, torch.ones_like(half_y)], 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +130,8 @@ class Labels:
         return labels, labels
 
     def critic(
-        self, x: Int64[Tensor, " n"], y: Int64[Tensor, " n"], dtype: torch.dtype = torch.float32
-    ) -> tuple[Float[Tensor, "n c"], Float[Tensor, "n c"]]:
+        self, x: Int64[Tensor, " n"], y: Int64[Tensor, " m"], dtype: torch.dtype = torch.float32
+    ) -> tuple[Float[Tensor, "n c"], Float[Tensor, "m c"]]:
         """Embed them as axes, whose cosine is 1 for equal labels and else 0: the best critic is that at temperature 0.
 
         Args:
@@ -176,4 +177,4 @@ class Labels:
         Raises:
             ArgumentError: there is no candidate, or the temperature is negative.
         """
-        return math.log(candidates) - self.expected_loss(candidates, temperature)
+        return info_nce_bound(self.expected_loss(candidates, temperature), candidates)
