@@ -69,13 +69,13 @@ def strangers_of(f: Matrix) -> list[float]:
 
 
 def donsker_varadhan_loop(f: Matrix) -> float:
-    """Belghazi et al. 2018, arXiv:1801.04062, eq. 10: E_p f - log E_q e^f."""
+    """Belghazi et al. 2018, arXiv:1801.04062: E_p f - log E_q e^f."""
     others = strangers_of(f)
     return mean(pairs_of(f)) - (log_sum_exp(others) - math.log(len(others)))
 
 
 def nwj_loop(f: Matrix) -> float:
-    """Poole et al. 2019, arXiv:1905.06922, eq. 7: E_p g - E_q e^g / e, where g = f + 1."""
+    """Poole et al. 2019, arXiv:1905.06922, I_NWJ: E_p g - E_q e^g / e, where g = f + 1."""
     return mean(x + 1 for x in pairs_of(f)) - mean(math.exp(x + 1) for x in strangers_of(f)) / math.e
 
 

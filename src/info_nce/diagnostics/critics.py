@@ -54,10 +54,10 @@ def donsker_varadhan(*critic: Float[Tensor, "n _"], engine: Engine | None = None
         2.0
 
     Source:
-        Donsker and Varadhan 1983; Belghazi et al. 2018, "MINE", arXiv:1801.04062, eq. 10. Differs from the authors'
-        code: the gradient is that of the value, without the moving average that corrects its bias.
+        Donsker and Varadhan 1983; Belghazi et al. 2018, "MINE", arXiv:1801.04062. Differs from MINE: the gradient is
+        that of the value, without the moving average that corrects its bias.
     """
-    found = _expectations(critic, engine)
+    found = _sums(critic, engine)
     return found.joint - found.log_of_others
 
 
@@ -85,10 +85,10 @@ def nwj(*critic: Float[Tensor, "n _"], engine: Engine | None = None) -> Float[Te
         2.0
 
     Source:
-        Nguyen, Wainwright, Jordan 2010, arXiv:0809.0853; Poole et al. 2019, arXiv:1905.06922, eq. 7. Differs: their f
+        Nguyen, Wainwright, Jordan 2010, arXiv:0809.0853; Poole et al. 2019, arXiv:1905.06922, I_NWJ. Differs: their f
         is ours plus 1, so that the best critic is the log-density ratio here as in the other estimates.
     """
-    found = _expectations(critic, engine)
+    found = _sums(critic, engine)
     return 1 + found.joint - found.log_of_others.exp()
 
 
@@ -111,10 +111,10 @@ def jensen_shannon(*critic: Float[Tensor, "n _"], engine: Engine | None = None) 
         ArgumentError: the engine is one across ranks.
 
     Source:
-        Nowozin, Cseke, Tomioka 2016, "f-GAN", arXiv:1606.00709; Poole et al. 2019, arXiv:1905.06922, section 2.
+        Nowozin, Cseke, Tomioka 2016, "f-GAN", arXiv:1606.00709; Poole et al. 2019, arXiv:1905.06922, I_JS.
     """
-    found = _expectations(critic, engine, **_CLASSIFIER)
-    return _taught(1 + found.joint - found.log_of_others.exp(), found)
+    found = _sums(critic, engine, **_CLASSIFIER)
+    return found.taught(1 + found.joint - found.log_of_others.exp())
 
 
 def smile(*critic: Float[Tensor, "n _"], clip: float = 5.0, engine: Engine | None = None) -> Float[Tensor, ""]:
@@ -143,11 +143,11 @@ def smile(*critic: Float[Tensor, "n _"], clip: float = 5.0, engine: Engine | Non
 
     Source:
         Song and Ermon 2020, "Understanding the Limitations of Variational Mutual Information Estimators",
-        arXiv:1910.06222, section 4.
+        arXiv:1910.06222.
     """
     check_number("clip", clip, low=0, low_open=True, high_open=True, hint="5; donsker_varadhan clips nothing")
-    found = _expectations(critic, engine, others=ClippedLogSumExp("negatives", limit=clip), **_CLASSIFIER)
-    return _taught(found.joint - found.log_of_others, found)
+    found = _sums(critic, engine, others=ClippedLogSumExp("negatives", limit=clip), **_CLASSIFIER)
+    return found.taught(found.joint - found.log_of_others)
 
 
 _CLASSIFIER: Mapping[str, Statistic] = {
@@ -157,35 +157,38 @@ _CLASSIFIER: Mapping[str, Statistic] = {
 
 
 @dataclass(frozen=True)
-class _Expectations:
-    """What the estimates are made of.
+class _Sums:
+    """Totals of each row, and what they are on the average of all cells."""
 
-    Args:
-        joint: the mean of the critic over pairs.
-        log_of_others: the log of the mean of its exponential over all that are none.
-        classified: the log-likelihood of a classifier that tells them apart, if it was asked for.
-    """
+    total: Mapping[str, Tensor]
+    rows: int
 
-    joint: Tensor
-    log_of_others: Tensor
-    classified: Tensor
+    @property
+    def others(self) -> int:
+        """How many cells are no pairs."""
+        return self.rows * (self.rows - 1)
+
+    @property
+    def joint(self) -> Tensor:
+        """The mean of the critic over pairs."""
+        return self.total["joint"].mean()
+
+    @property
+    def log_of_others(self) -> Tensor:
+        """The log of the mean of its exponential over all others."""
+        return log_sum_exp(self.total["others"], 0) - math.log(self.others)
+
+    def taught(self, value: Tensor) -> Tensor:
+        """The value, with the gradient of a classifier's log-likelihood."""
+        likelihood = -self.total["pairs"].mean() - self.total["strangers"].sum() / self.others
+        return value.detach() + (likelihood - likelihood.detach())
 
 
-def _expectations(critic: Sequence[Tensor], engine: Engine | None, **more: Statistic) -> _Expectations:
+def _sums(critic: Sequence[Tensor], engine: Engine | None, **more: Statistic) -> _Sums:
     matrix, options = _scores(critic, engine)
     statistics: dict[str, Statistic] = {"joint": Sum("positives"), "others": LogSumExp("negatives"), **more}
     with without_autocast(matrix.query.device.type):
-        total = options.chosen_engine.totals([matrix], statistics)
-    rows = len(matrix.query)
-    cells = rows * (rows - 1)
-    zero = torch.zeros(())
-    classified = -total.get("pairs", zero).sum() / rows - total.get("strangers", zero).sum() / cells
-    return _Expectations(total["joint"].mean(), log_sum_exp(total["others"], 0) - math.log(cells), classified)
-
-
-def _taught(value: Tensor, found: _Expectations) -> Tensor:
-    """The value, with the gradient of the classifier."""
-    return value.detach() + (found.classified - found.classified.detach())
+        return _Sums(options.chosen_engine.totals([matrix], statistics), len(matrix.query))
 
 
 def _scores(critic: Sequence[Tensor], engine: Engine | None) -> tuple[ScoreMatrix, Options]:

@@ -75,8 +75,8 @@ def info_nce_bound(loss: Number, candidates: int) -> Number:
         2.85203
 
     Source:
-        van den Oord, Li, Vinyals 2018, arXiv:1807.03748, eq. 5; with its proof, Poole et al. 2019, arXiv:1905.06922,
-        eq. 10.
+        van den Oord, Li, Vinyals 2018, arXiv:1807.03748, section 2.3; proved for any critic in Poole et al. 2019,
+        arXiv:1905.06922, I_NCE.
     """
     check_whole("candidates", candidates, hint="the batch size, for in-batch negatives")
     values = torch.as_tensor(loss).detach()

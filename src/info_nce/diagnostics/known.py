@@ -38,7 +38,7 @@ class CorrelatedGaussian:
         True
 
     Source:
-        Belghazi et al. 2018, arXiv:1801.04062, section 4.1; Poole et al. 2019, arXiv:1905.06922, section 4.
+        Belghazi et al. 2018, arXiv:1801.04062; Poole et al. 2019, arXiv:1905.06922.
     """
 
     dimension: int = 20
