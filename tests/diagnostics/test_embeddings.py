@@ -392,6 +392,16 @@ def test_nobody_is_a_neighbour_of_its_own_among_duplicates() -> None:
     assert hubness(same, 5).occurrences.tolist() == [5] * 6
 
 
+def test_autocast_confuses_no_neighbours() -> None:
+    x = torch.randn(300, 3)
+    rough = hubness(x.bfloat16(), 3)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = hubness(x, 3)
+    assert_close(found.occurrences, hubness(x, 3).occurrences)
+    with pytest.raises(AssertionError):
+        assert_close(found.occurrences, rough.occurrences)
+
+
 @pytest.mark.parametrize("k", [0, 6, 1.5, True])
 def test_so_many_neighbours_that_are_not_there_are_refused(k: Any) -> None:
     refuses(ShapeError if k == 6 else ArgumentError, lambda: hubness(torch.eye(6), k), "k=")

@@ -34,7 +34,7 @@ from info_nce.losses.options import Options
 from info_nce.neighbours import CELLS, nearest
 from info_nce.objectives import Objective
 from info_nce.pairing import Nowhere, Shifted
-from info_nce.precision import compute_dtype
+from info_nce.precision import compute_dtype, without_autocast
 from info_nce.similarity import DotProduct, unit
 from info_nce.statistics import Count, LogSumExp, Statistic
 
@@ -350,11 +350,12 @@ def hubness(
             expected=f"at least {k + (query is None)} embeddings",
             hint="a smaller k, or more embeddings",
         )
-    if asking:
-        similarity, index = nearest(asking[0], found, k, cells=cells)
-    else:
-        similarity, index = nearest(found, found, k + 1, cells=cells)
-        index = _others(index)
+    with without_autocast(found.device.type):
+        if asking:
+            similarity, index = nearest(asking[0], found, k, cells=cells)
+        else:
+            similarity, index = nearest(found, found, k + 1, cells=cells)
+            index = _others(index)
     occurrences = torch.bincount(index.flatten(), minlength=len(found))
     if similarity.isnan().any():
         return Hubness(math.nan, math.nan, int(occurrences.max()), occurrences)
@@ -380,7 +381,7 @@ class ModalityGap:
         distance: between the means of the two sides, at unit length: 0 = one place, 2 = two opposite points. Means of
             N independent directions lie sqrt(2 / N) apart by chance.
         share: of the mean squared distance between a query and any key, how much is due to the gap: 0 = none, 1 = each
-            side is one point.
+            side is one point; NaN where both are the same point.
         separated: share of all embeddings that lie nearer to the mean of their own side: 0.5 = as by chance, 1 = a
             plane parts queries from keys.
     """
@@ -407,8 +408,9 @@ def modality_gap(query: Float[Tensor, "n d"], key: Float[Tensor, "m d"]) -> Moda
         ShapeError: a side is empty, or their widths differ.
 
     Example:
-        >>> modality_gap(torch.eye(2), -torch.eye(2))
-        ModalityGap(distance=1.4142135381698608, share=0.6666666865348816, separated=1.0)
+        >>> gap = modality_gap(torch.eye(2), -torch.eye(2))
+        >>> round(gap.distance, 4), round(gap.share, 4), gap.separated
+        (1.4142, 0.6667, 1.0)
 
     Source:
         Liang et al. 2022, "Mind the Gap", arXiv:2203.02053; `share` and `separated` are ours.
