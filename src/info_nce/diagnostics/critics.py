@@ -110,6 +110,11 @@ def jensen_shannon(*critic: Float[Tensor, "n _"], engine: Engine | None = None) 
         ShapeError: the tensors do not pair up, or there is one pair alone.
         ArgumentError: the engine is one across ranks.
 
+    Example:
+        >>> critic = torch.tensor([[2.0, 0.0], [0.0, 2.0]])
+        >>> jensen_shannon(critic).item()
+        2.0
+
     Source:
         Nowozin, Cseke, Tomioka 2016, "f-GAN", arXiv:1606.00709; Poole et al. 2019, arXiv:1905.06922, I_JS.
     """
