@@ -48,11 +48,33 @@ def right() -> Calls:
     yield "cut views", lambda: views.views_from_interleaved(torch.randn(6, 2), 3)
     yield "how many have no positive", lambda: f.without_positive(labelled()[1])
     yield "distractors", lambda: f.draw_distractors(torch.ones(2, 4, dtype=torch.bool), 3)
+    yield from right_diagnostics(torch.randn(N, 8), torch.arange(N) // 2)
+
+
+def right_diagnostics(x: torch.Tensor, labels: torch.Tensor) -> Calls:
+    """Every measure and estimate."""
+    from info_nce import InfoNCE
+    from info_nce import diagnostics as d
+
+    for measure in (d.uniformity, d.singular_spectrum, d.effective_rank, d.norms, d.hubness):
+        yield str(measure), partial(measure, x, *([2] if measure is d.hubness else []))
+    yield "alignment", lambda: d.alignment(x, x)
+    yield "tolerance", lambda: d.tolerance(x, labels)
+    yield "hubness of queries", lambda: d.hubness(x, 2, query=x[:2])
+    yield "a gap between so many and so many", lambda: d.modality_gap(x, x[:2])
+    for estimator in (d.donsker_varadhan, d.nwj, d.jensen_shannon, d.smile):
+        yield str(estimator), partial(d.estimate, estimator, [[x, x], [x @ x.T]])
+    yield "a bound", lambda: d.mutual_information_bound(InfoNCE(reduction="none"), x, x)
+    yield "a bound of rows", lambda: (d.info_nce_bound(x[:, 0].abs(), 6), d.info_nce_bound(0.5, 6))
+    gaussian, classes = d.CorrelatedGaussian(3, 1.0), d.Labels(3)
+    yield "Gaussians", lambda: gaussian.critic(*gaussian.sample(4))
+    yield "classes", lambda: classes.critic(*classes.sample(4))
 
 
 def wrong() -> Calls:
     """Shapes and types that an annotation excludes."""
     import info_nce
+    from info_nce import diagnostics as d
     from info_nce import functional as f
 
     q, z = torch.randn(6, 8), torch.randn(2, 5, 8)
@@ -73,6 +95,10 @@ def wrong() -> Calls:
     yield "a list", lambda: info_nce.InfoNCE()(q.tolist(), q)
     yield "a temperature of words", lambda: f.dcl(q, q, "cold")  # type: ignore[arg-type]  # wrong on purpose
     yield "views of 3 dimensions", lambda: info_nce.views_from_stacked(z)
+    yield "partners of another width", lambda: d.alignment(q, q[:, 1:])
+    yield "a label too many", lambda: d.tolerance(q[1:], ids)
+    yield "a gap between widths", lambda: d.modality_gap(q, q[:, 1:])
+    yield "one row of a critic", lambda: d.nwj(q[0])
     yield "keys of 3 dimensions", lambda: info_nce.KeyQueue(8, 5).enqueue(z)
 
 

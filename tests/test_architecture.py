@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import info_nce
-from info_nce import checks, engines, functional, mining, neighbours, objectives, samplers, similarity
+from info_nce import checks, diagnostics, engines, functional, mining, neighbours, objectives, samplers, similarity
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = "info_nce"
@@ -31,7 +31,7 @@ LAYERS: list[list[str]] = [
     ["assemble"],
     ["contrast"],
     ["losses"],
-    ["functional", "views", "samplers", "from_scratch", "mistakes", "testing"],
+    ["functional", "views", "samplers", "from_scratch", "mistakes", "testing", "diagnostics"],
 ]
 """From the bottom up: a module may import those of the layers below, not those beside it or above."""
 CORE = [name for layer in LAYERS for name in layer]
@@ -66,6 +66,7 @@ CELLS: dict[str, dict[str, set[str]]] = {
 PUBLIC: dict[str, set[str]] = {
     "": {*info_nce.__all__, "__version__"},
     "checks": set(checks.__all__),
+    "diagnostics": set(diagnostics.__all__),
     "engines": set(engines.__all__),
     "functional": set(functional.__all__),
     "mining": set(mining.__all__),

@@ -64,9 +64,9 @@ def nearest(
         [[0]]
     """
     k = min(k, len(key))
-    best = query.new_empty(len(query), 0), torch.empty(len(query), 0, dtype=torch.int64)
+    best = query.new_empty(len(query), 0), query.new_empty(len(query), 0, dtype=torch.int64)
     if k == 0 or len(query) == 0:
-        return query.new_empty(len(query), k), torch.empty(len(query), k, dtype=torch.int64)
+        return query.new_empty(len(query), k), query.new_empty(len(query), k, dtype=torch.int64)
     queries = functional.normalize(query, dim=1)
     wide = min(len(key), _KEYS, cells)
     for start in range(0, len(key), wide):

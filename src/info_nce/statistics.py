@@ -12,7 +12,7 @@ from info_nce.checks import check_choice, check_number
 from info_nce.coded import Coded
 from info_nce.scores import ROWS, Role, Tile
 
-__all__ = ["Count", "LogSumExp", "Maximum", "Softplus", "Statistic", "Sum", "log_sum_exp"]
+__all__ = ["ClippedLogSumExp", "Count", "LogSumExp", "Maximum", "Softplus", "Statistic", "Sum", "log_sum_exp"]
 
 
 def log_sum_exp(values: Tensor, dim: int) -> Tensor:
@@ -29,6 +29,12 @@ def log_sum_exp(values: Tensor, dim: int) -> Tensor:
     total = torch.exp(values - largest).sum(dim)
     empty = total == 0
     return torch.where(empty, float("-inf"), torch.log(torch.where(empty, 1, total)) + largest.squeeze(dim))
+
+
+def _sum_in_log_space(one: Tensor, other: Tensor) -> Tensor:
+    if one.requires_grad or other.requires_grad:  # of two times -inf, the gradient of `logaddexp` is no number
+        return log_sum_exp(torch.stack([one, other]), 0)
+    return torch.logaddexp(one, other)
 
 
 @dataclass(frozen=True)
@@ -98,9 +104,7 @@ class LogSumExp(Statistic):
 
     def merge(self, one: Tensor, other: Tensor) -> Tensor:
         """Sum the parts in log space."""
-        if one.requires_grad or other.requires_grad:  # of two times -inf, the gradient of `logaddexp` is no number
-            return log_sum_exp(torch.stack([one, other]), 0)
-        return torch.logaddexp(one, other)
+        return _sum_in_log_space(one, other)
 
     def pull(self, tile: Tile, dim: int, total: Tensor) -> Tensor:
         """The cell's share of the sum: a softmax."""
@@ -111,6 +115,35 @@ class LogSumExp(Statistic):
         """The cell's share of the sum."""
         share = torch.exp(self.alone(logit) - total.masked_fill(total == float("-inf"), 0))
         return share if self.power == 1 else share * self.power
+
+
+@dataclass(frozen=True)
+class ClippedLogSumExp(Statistic):
+    """log of the sum of exp(logit), of logits that are brought to [-limit, limit] first; a buried one counts, too."""
+
+    limit: float = 5.0
+    identity = float("-inf")
+
+    def __post_init__(self) -> None:
+        """Refuse limits that leave nothing between them."""
+        super().__post_init__()
+        check_number("limit", self.limit, low=0, low_open=True, high_open=True, hint="5; LogSumExp clips nothing")
+
+    def of(self, tile: Tile, dim: int) -> Tensor:
+        """Clip and sum in log space."""
+        unfit = tile.unfit(self.over, dim)
+        clipped = tile.logits.clamp(-self.limit, self.limit)
+        return log_sum_exp(clipped if unfit is None else clipped.masked_fill(unfit, float("-inf")), dim)
+
+    def merge(self, one: Tensor, other: Tensor) -> Tensor:
+        """Sum the parts in log space."""
+        return _sum_in_log_space(one, other)
+
+    def pull(self, tile: Tile, dim: int, total: Tensor) -> Tensor:
+        """The cell's share of the sum; none of a cell that is clipped."""
+        total = total.masked_fill(total == float("-inf"), 0).unsqueeze(dim)
+        free = self._inside(tile, dim) * (tile.logits.abs() <= self.limit)
+        return torch.exp(tile.logits.clamp(-self.limit, self.limit) - total) * free
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import torch
 from info_nce.data import ImageSet, Splits
 from info_nce.errors import RunError
 from info_nce.evaluation.features import raw_pixels
-from info_nce.evaluation.geometry import effective_rank, evenly, uniformity
+from info_nce.evaluation.geometry import evenly
 from info_nce.evaluation.near_duplicates import far_from_training
 from info_nce.evaluation.pictures import evaluate_pictures
 from info_nce.evaluation.results import FILE, LINEAR, RAW, Accuracy, Evaluation, load_evaluation
@@ -176,19 +176,6 @@ def test_an_accuracy_of_nothing_is_no_number() -> None:
     assert Accuracy(3, 4).standard_error == pytest.approx(math.sqrt(5 / 8 * 3 / 8 / 8))
     assert Accuracy(4, 4).standard_error > 0.1
     assert Accuracy(9_400, 10_000).standard_error == pytest.approx(math.sqrt(0.94 * 0.06 / 1e4), rel=1e-2)
-
-
-def test_effective_rank_counts_directions() -> None:
-    assert effective_rank(torch.eye(4).repeat(3, 1)) == pytest.approx(3)  # the mean is taken off
-    assert effective_rank(torch.arange(5.0)[:, None] * torch.ones(1, 7)) == pytest.approx(1)
-    assert math.isnan(effective_rank(torch.ones(5, 3)))
-    assert math.isnan(effective_rank(torch.ones(1, 3)))
-
-
-def test_uniformity_is_zero_in_one_point_and_falls_with_distance() -> None:
-    assert uniformity(torch.ones(5, 3)) == pytest.approx(0)
-    assert uniformity(torch.tensor([[1.0, 0.0], [-1.0, 0.0]])) == pytest.approx(-8)
-    assert math.isnan(uniformity(torch.ones(1, 3)))
 
 
 def test_rows_are_chosen_evenly() -> None:

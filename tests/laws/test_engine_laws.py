@@ -13,13 +13,14 @@ from torch.testing import assert_close
 from info_nce.engines import Auto, Dense, Engine, Tiled, auto, tiled
 from info_nce.engines.blocks import Spot
 from info_nce.scores import COLUMNS, ROWS, Role, ScoreMatrix
-from info_nce.statistics import Count, LogSumExp, Maximum, Softplus, Statistic, Sum
+from info_nce.statistics import ClippedLogSumExp, Count, LogSumExp, Maximum, Softplus, Statistic, Sum
 from tests.strategies import Problem, cuts, law, lists, normal, problems, seeds, tile_sizes
 
 ROLES: tuple[Role, ...] = ("candidates", "positives", "negatives")
 MAKERS: dict[str, Callable[[Role], Statistic]] = {
     "log-sum-exp": LogSumExp,
     "sharp": lambda role: LogSumExp(role, power=2.5),
+    "clipped": lambda role: ClippedLogSumExp(role, limit=1.5),
     "sum": Sum,
     "count": Count,
     "maximum": Maximum,

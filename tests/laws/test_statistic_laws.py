@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from info_nce.scores import COLUMNS, ROWS, Role, Tile
-from info_nce.statistics import Count, LogSumExp, Maximum, Softplus, Statistic, Sum
+from info_nce.statistics import ClippedLogSumExp, Count, LogSumExp, Maximum, Softplus, Statistic, Sum
 from tests.strategies import chance, cut, cuts, dims, law, normal, seeds, sizes, tiles
 
 ROLES: tuple[Role, ...] = ("candidates", "positives", "negatives")
@@ -22,6 +22,7 @@ STATISTICS: list[Statistic] = [
         LogSumExp(role),
         LogSumExp(role, power=0.5),
         LogSumExp(role, power=2.5),
+        ClippedLogSumExp(role, limit=4.0),
         Sum(role),
         Count(role),
         Maximum(role),

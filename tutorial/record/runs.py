@@ -18,7 +18,7 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from info_nce.data import ImageSet
-from info_nce.evaluation.geometry import uniformity
+from info_nce.diagnostics import uniformity
 from info_nce.evaluation.neighbours import nearest_neighbour_classes
 from info_nce.recipes.encoders import ContrastiveModel
 from info_nce.recipes.pictures import encode
@@ -90,7 +90,7 @@ class Looks:
         self.found["knn"].append(self.share_right(whole))
         asked = _on_the_sphere(whole, self.held_out)
         model.train()
-        self.found["uniformity"].append(round(uniformity(asked), 4))
+        self.found["uniformity"].append(round(uniformity(asked).item(), 4))
         self._drawn_vectors.append(asked[self.drawn])
         # Its shadow falls along the two directions in which the vectors differ most in the end.
         directions = torch.linalg.svd(asked - asked.mean(0), full_matrices=False).Vh[:2]

@@ -7,6 +7,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from info_nce.diagnostics import alignment, uniformity
+
 Positives = Callable[[nn.Module, Sequence[Tensor]], tuple[Tensor, Tensor]]
 """From the loss and the model's outputs to a sample of queries and their positive keys (n d)."""
 
@@ -27,21 +29,14 @@ def signs(
     """How close are positives, how evenly do queries fill the sphere, and how many of them have nothing left to learn?
 
     Returns:
-        alignment, the mean squared distance of positives (0 = together, 2 = unrelated); uniformity, the log of the
-        mean Gaussian kernel of pairs of queries (0 = all in one point, near -4 = evenly spread); and, where there is a
-        temperature, saturated, the share of queries that give their positive more than 99 % of the probability among
-        the keys of these rows (1 = nothing left to learn from them).
-
-    Source:
-        Wang and Isola 2020, arXiv:2005.10242, section 4.1, with their exponents 2 and 2.
+        alignment (0 = together, 2 = unrelated); uniformity of the queries (0 = all in one point, near -4 = evenly
+        spread; NaN for one alone); and, where there is a temperature, saturated, the share of queries that give their
+        positive more than 99 % of the probability among the keys of these rows (1 = nothing left to learn from them).
     """
-    query, positive_key = (functional.normalize(side.float(), dim=1) for side in (query, positive_key))
-    found = {
-        "alignment": (query - positive_key).square().sum(dim=1).mean().item(),
-        "uniformity": functional.pdist(query).square().mul(-2).exp().mean().log().item(),
-    }
+    found = {"alignment": alignment(query, positive_key).item(), "uniformity": uniformity(query).item()}
     if temperature is None:
         return found
+    query, positive_key = (functional.normalize(side.float(), dim=1) for side in (query, positive_key))
     logits = query @ positive_key.T / temperature
     shares = (logits.diagonal() - logits.logsumexp(1)).exp()
     return found | {"saturated": (shares > SATURATED).float().mean().item()}
