@@ -29,7 +29,7 @@ export const bet = {
       (weight, i) => html`<li class="${state.revealed ? (i === TRUE ? "right" : "other") : ""}" data-link="bet:${i}">
         <span class="caption">${words.captions[i]}${state.revealed && i === TRUE && html` <strong class="its-own">✓ ${words.itsOwn}</strong>`}</span>
         ${slider({ key: `weights.${i}`, label: fill(words.certainty, { caption: words.captions[i] }), value: weight, min: 0, max: 100, step: 1, said: fill(words.percent, { n: shown(100 * p[i], 0) }) })}
-        <span class="share">${bar(state.revealed && i === TRUE ? "positive" : "plain", p[i])}<output>${shown(100 * p[i], 0)} %</output></span>
+        <span class="share">${bar(state.revealed && i === TRUE ? "positive" : "plain", p[i])}<output>${shown(100 * p[i], 0)}&#8239;%</output></span>
       </li>`,
     )}</ol>
     <div class="row">${button("reveal", words.reveal, { disabled: state.revealed, kind: "first" })}${button("guess", words.guess)}${button("sure", words.sure)}</div>

@@ -30,7 +30,7 @@ export const coin = {
     return html`<div class="coin two">
       <svg viewBox="0 0 400 290" role="group" aria-label="${words.picture}"><title>${words.picture}</title>
         ${levels([0, 0.5, 1, 1.5, 2], [LEFT, LEFT + WIDTH], Y, 1)}
-        ${[0, 0.5, 1].map((share) => html`<text class="mid" x="${X(share)}" y="${FLOOR + 18}">${100 * share} %</text>`)}
+        ${[0, 0.5, 1].map((share) => html`<text class="mid" x="${X(share)}" y="${FLOOR + 18}">${100 * share}&#8239;%</text>`)}
         <text class="mid" x="${X(0.5)}" y="${FLOOR + 40}">${words.coin}</text><text x="6" y="12">${words.nats}</text>
         <path class="curve" d="${CURVE}"/><path class="line" d="${path([[X(0), Y(penalties[1])], [X(1), Y(penalties[0])]])}"/>
         <line class="least" data-link="least" x1="${at}" x2="${at}" y1="${FLOOR}" y2="${Y(least)}"/>
@@ -42,7 +42,7 @@ export const coin = {
       <div>
         ${Object.keys(RANGES).map((key) => html`<div data-link="${key}">${slider({ key, label: words[key], value: state[key], min: RANGES[key][0], max: RANGES[key][1], step: 1, said: said[key] })}</div>`)}
         <ul class="sums">${sums.map(([link, key, value]) => html`<li data-link="${link}">${words.sums[key]}<span>${
-          key === "cost" && html`${shown(p[0], 2)} × ${live("coin.penalties.0", penalties[0])} + ${shown(p[1], 2)} × ${live("coin.penalties.1", penalties[1])} = `
+          key === "cost" && html`${shown(p[0], 2)}&nbsp;×&nbsp;${live("coin.penalties.0", penalties[0])} + ${shown(p[1], 2)}&nbsp;×&nbsp;${live("coin.penalties.1", penalties[1])} = `
         }<strong>${live(`coin.${key}`, value)}</strong></span></li>`)}</ul>
       </div>
     </div>`;

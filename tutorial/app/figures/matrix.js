@@ -114,7 +114,7 @@ function panel(state, numbers, words) {
       <tr><th scope="row">${words.shareOf.columns}</th><td class="share">${bar(pair, column)}${live("matrix.chosen.column", column)}</td></tr>
       <tr><th scope="row">${words.shows.gradient}</th><td>${live("matrix.chosen.gradient", gradient)}</td></tr>
     </tbody></table>
-    <p class="note">(${shown(row)} + ${shown(column)} − ${own}) / (2 · ${N} · ${state.temperature}) = ${shown(gradient)}</p>
+    <p class="note">(${shown(row)}&nbsp;+&nbsp;${shown(column)}&nbsp;−&nbsp;${own}) / (2&nbsp;·&nbsp;${N}&nbsp;·&nbsp;${state.temperature}) = ${shown(gradient)}</p>
     <div class="row">${button("lift", fill(words.lift, { name: words.names[i] }), { disabled: Math.max(...state.matrix[i]) > 0.9 })}</div>
   </div>`;
 }
@@ -133,7 +133,7 @@ function losses(state, numbers, words) {
     ...words.names.map((name, k) => [name, ...own(k)]),
     [words.mean, ...known(N - 1, (direction) => html`<strong>${live(`matrix.means.${direction}`, numbers.means[direction])}</strong>`)],
     [words.right, ...known(N - 1, (direction) => fill(words.of, { k: numbers.right[direction], n: N }))],
-  ])}<p class="sum">${words.both}: ${directions.every((direction) => come(direction, N - 1) === PHASES) ? html`<strong>${live("matrix.loss", numbers.loss)}</strong> ${words.nats}` : "…"}</p></div>`;
+  ])}<p class="sum">${words.both} = ${directions.every((direction) => come(direction, N - 1) === PHASES) ? html`<strong>${live("matrix.loss", numbers.loss)}</strong> ${words.nats}` : "…"}</p></div>`;
 }
 
 export const matrix = {

@@ -45,17 +45,17 @@ export const meter = {
   view({ kind, n, loss }, numbers, words) {
     const { candidates, chance, left, gained } = numbers;
     const line = at(chance);
-    const scale = (y, label, ticks) => html`<g transform="translate(0 ${y})"><text class="title" x="-${END}" y="17">${label}</text>${ticks.map(([text, nats]) => html`<text x="${at(nats)}">${text}</text>`)}</g>`;
+    const scale = (y, label, ticks) => html`<g transform="translate(0 ${y})"><text class="title" x="-${END}" y="19">${label}</text>${ticks.map(([text, nats]) => html`<text x="${at(nats)}">${text}</text>`)}</g>`;
     return html`<div class="meter">
       <div class="row">${choice({ key: "kind", label: words.kind, options: Object.entries(words.kinds), value: kind })}</div>
       <div class="row">${field({ key: "n", label: words.counts[kind], value: n, min: 2, max: 65536, step: 1 })}${field({ key: "loss", label: words.loss, value: hundredth(loss), min: 0, max: MOST, step: 0.1 })}${button("guess", words.guess)}</div>
-      <div class="two"><svg viewBox="-190 -${HIGH + 22} 380 ${HIGH + 150}" role="group" aria-label="${words.picture}"><title>${words.picture}</title>
+      <div class="two"><svg viewBox="-190 -${HIGH + 22} 380 ${HIGH + 161}" role="group" aria-label="${words.picture}"><title>${words.picture}</title>
         ${crowd(candidates, left)}
         <path class="better" d="M-${END} 22H${line}v22H-${END}z"/><path class="worse" d="M${line} 22H${END}v22H${line}z"/><path class="chance" d="M${line} 16v34"/><text x="${Math.max(-75, line)}" y="8">${words.guessing}</text>
         <g class="handle" data-key="loss" data-drag="loss" data-nudge="loss" role="slider" tabindex="0" aria-label="${words.loss}" aria-valuemin="0" aria-valuemax="${MOST}" aria-valuenow="${hundredth(loss)}" aria-valuetext="${fill(words.reading, { loss: shown(loss, 2), left: few(left) })}">
           <circle class="hit" cx="${at(loss)}" cy="36" r="20"/><path class="pointer" d="M${at(loss)} 20v26m-6 7l6 -7l6 7z"/></g>
-        ${scale(70, words.lossInNats, [0, 2, 4, 6, 8, 10, 12, 14].map((nats) => [nats, nats]))}${scale(107, words.equal, ["1", "10", "100", "10³", "10⁴", "10⁵", "10⁶"].map((text, i) => [text, i * Math.LN10]))}</svg>
-      <div><p class="sum">${words.equally[0]} <strong>${live("meter.left", left, left < 100 ? 1 : 0)}</strong> ${words.equally[1]} ${live("meter.candidates", candidates, 0)}.</p>
+        ${scale(70, words.lossInNats, [0, 2, 4, 6, 8, 10, 12, 14].map((nats) => [nats, nats]))}${scale(117, words.equal, ["1", "10", "100", "10³", "10⁴", "10⁵", "10⁶"].map((text, i) => [text, i * Math.LN10]))}</svg>
+      <div><p class="sum">${words.equally[0]} <strong>${live("meter.left", left, left < 100 ? 1 : 0)}</strong> ${words.equally[1]} ${live("meter.candidates", candidates, 0)}${words.equally[2]}</p>
         <p>${words.verdicts[Math.abs(gained) < 0.005 ? 1 : gained > 0 ? 0 : 2]} ${candidates > SQUARES && fill(words.each, { n: shown(candidates / SQUARES, 1) })}</p>
         ${table(words.numbers, [], Object.entries(words.rows).map(([key, label]) => [label, live(`meter.${key}`, numbers[key], key.endsWith("es") ? 0 : 4)]))}</div></div>
     </div>`;

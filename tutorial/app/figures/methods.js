@@ -70,8 +70,7 @@ export const methods = {
         <dl>${["asks", "own", "others", "apart"].map(
           (fact) => html`<div><dt>${words.facts[fact]}</dt><dd>${own[fact]}</dd></div>`,
         )}</dl>
-        <p class="sum">${words.query} ${named(own.rows, rows[state.query - 1])}: ${live("methods.positives", numbers.positives, 0)} ${words.positive}, ${live("methods.negatives", numbers.negatives, 0)} ${words.negatives};
-          ${words.guessing} <strong>ln ${shown(1 + numbers.effective, fades ? 2 : 0)} = ${live("methods.guessing", numbers.guessing)}</strong> ${words.nats}</p>
+        <p class="sum">${fill(words.counted[0], { row: named(own.rows, rows[state.query - 1]) })}${live("methods.positives", numbers.positives, 0)}${words.counted[1]}${live("methods.negatives", numbers.negatives, 0)}${words.counted[2]}<strong class="number">ln ${shown(1 + numbers.effective, fades ? 2 : 0)} = ${live("methods.guessing", numbers.guessing)}</strong> ${words.nats}</p>
       </div></div>
       <div class="sliders">
         ${slider({ key: "n", label: own.size, value: state.n, min: 3, max: 6, step: 1 })}

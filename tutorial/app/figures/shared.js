@@ -51,7 +51,7 @@ export const shared = {
     }</g>`;
     const number = (name, value = numbers[name]) => live(`shared.${name}`, value);
     const sums = {
-      given: html`${shown(py[0], 2)} × ${number("left.0", numbers.left[0])} + ${shown(py[1], 2)} × ${number("left.1", numbers.left[1])}`,
+      given: html`${shown(py[0], 2)}&nbsp;×&nbsp;${number("left.0", numbers.left[0])} + ${shown(py[1], 2)}&nbsp;×&nbsp;${number("left.1", numbers.left[1])}`,
       difference: html`${number("hx")} − ${number("given")}`,
       overlap: html`${number("hx")} + ${number("hy")} − ${number("hxy")}`,
       divergence: html`${terms.map((row, x) => row.map((term, y) => html`${x + y > 0 && " + "}${term < 0 && x + y > 0 ? html`(${number(`terms.${x}.${y}`, term)})` : number(`terms.${x}.${y}`, term)}`))}`,

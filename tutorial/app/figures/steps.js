@@ -144,7 +144,7 @@ export const steps = {
         ([title], i) => html`<li><button type="button" data-do="set:step=${i}" data-link="steps:${i}"${i === step && trusted(' aria-current="step"')}><span class="count">${i + 1}</span> ${title}</button></li>`,
       )}</ol>
       <div class="walk">${button(`set:step=${step - 1}`, words.back, { disabled: step === 0 })}${button(`set:step=${step + 1}`, words.next, { disabled: step === LOSS, kind: "first" })}
-        <p><strong>${step + 1}. ${words.steps[step][0]}.</strong> ${fill(words.steps[step][1], values)}</p></div>
+        <p><strong>${fill(words.heading, { n: step + 1, title: words.steps[step][0] })}</strong> ${fill(words.steps[step][1], values)}</p></div>
       <div class="formula" role="group" tabindex="0" aria-label="${words.formula}">${symbols(step)}${arithmetic(step, numbers)}</div>
       <div class="two">${plane(state, numbers, words)}<div>${results(state, numbers, words)}${step === LOSS && curve(numbers, words)}
         <p class="sum">${words.loss} = <strong>${live("steps.loss", numbers.loss)}</strong> ${words.nats}</p></div></div>
