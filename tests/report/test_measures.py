@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 import torch
-
 from info_nce.report.figures import labels_on_map
+
 from info_nce.report.measures import places_on_a_map, same_class_wins, some_of_each
 from info_nce.report.pictures import data_uri, map_of, shrunk
 from tests.evaluation.fakes import squares

@@ -3,9 +3,9 @@
 import re
 
 import numpy as np
+from info_nce.report.figures import loss_curve, similarity_matrix
 from matplotlib.figure import Figure
 
-from info_nce.report.figures import loss_curve, similarity_matrix
 from info_nce.report.palette import OF_CLASSES, OF_FEATURES, VARIABLES
 from info_nce.report.svg import inline_svg
 from tests.evaluation.fakes import logged
