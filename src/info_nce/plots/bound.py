@@ -17,7 +17,8 @@ with needs_extra("plots"):
     from matplotlib.figure import Figure
     from matplotlib.ticker import NullLocator
 
-_CELLS = 1 << 19
+# Enough of each size for bars that hide behind their marks.
+_CELLS, _MOST = 1 << 20, 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def gaussian_bound(
     values, errors = [], []
     for count in candidates:
         draws = []
-        for _ in range(min(2048, max(batches, _CELLS // count**2))):
+        for _ in range(max(batches, min(_MOST, _CELLS // count**2))):
             x, noise = torch.randn(2, count, dimension, generator=chance, dtype=torch.float64)
             y = rho * x + math.sqrt(v) * noise
             query = torch.cat([rho / v * x, torch.full_like(x[:, :1], -(rho**2) / (2 * v))], 1)
