@@ -16,14 +16,14 @@ with needs_extra("train"):
     from info_nce.recipes.runs import Weights
 
 FIGURES = {
-    "loss-surface": "the loss while positives come nearer to the queries and negatives go away; its gradient",
-    "temperature": "probabilities of a query's candidates, and the forces on them, at every temperature",
-    "information-bound": "the mutual information that the loss vouches for, with more and more candidates",
-    "training": "of a RUN: loss, temperature and learning rate over the steps",
-    "alignment-uniformity": "of a RUN: the way of training through the plane of alignment and uniformity",
-    "similarity-matrix": "of a RUN: similarities of held-out pairs, and the softmax of their rows and columns",
-    "spectrum": "of a RUN: singular values of its embeddings before and after training; effective rank",
-    "projection": "of a RUN: a map of held-out items by t-SNE, with pictures where it has some",
+    "loss-surface": "the loss and its gradient, as samples come nearer",
+    "temperature": "probabilities and forces at every temperature",
+    "information-bound": "what the loss vouches for with more candidates",
+    "training": "of a RUN: loss, temperature, learning rate",
+    "alignment-uniformity": "of a RUN: its way through the plane of both",
+    "similarity-matrix": "of a RUN: pairs, and the softmax of both directions",
+    "spectrum": "of a RUN: singular values, effective rank",
+    "projection": "of a RUN: a map of held-out items by t-SNE",
     "pca": "of a RUN: the same by PCA",
 }
 """The figures by name, each in a line; `info_nce.plots.of_run` draws them."""

@@ -104,7 +104,7 @@ def legend(axes: Axes, columns: int) -> None:
 
 def plain_numbers(axis: Axis) -> None:
     """Write the numbers of an axis without powers, whose exponents are too small to be read."""
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}".replace("-", "−")))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}".replace("-", "−")))
 
 
 def plain_bar(bar: Colorbar, name: str = "") -> None:
@@ -114,13 +114,11 @@ def plain_bar(bar: Colorbar, name: str = "") -> None:
     bar.set_label(name, fontsize=SMALL, color=MUTED)
 
 
-def mark_end(
-    axes: Axes, steps: NDArray[np.float64], values: NDArray[np.float64], text: str, *, below: bool = False
-) -> None:
-    """Mark the last point of a curve, with its value in words."""
+def mark_end(axes: Axes, steps: NDArray[np.float64], values: NDArray[np.float64], text: str) -> None:
+    """Mark the last point of a curve, with its value in words to the right of it, where there is no curve."""
     axes.plot(steps[-1], values[-1], "o", color=BLUE, markersize=5)
-    style: dict[str, Any] = {"color": INK, "fontweight": "bold", "fontsize": SIZE, "ha": "right"}
-    axes.annotate(text, (steps[-1], values[-1]), (0, -16 if below else 8), textcoords="offset points", **style)
+    style: dict[str, Any] = {"color": INK, "fontweight": "bold", "fontsize": SIZE, "va": "center"}
+    axes.annotate(text, (steps[-1], values[-1]), (6, 0), textcoords="offset points", annotation_clip=False, **style)
 
 
 def number(value: float, digits: int = 2) -> str:

@@ -72,12 +72,13 @@ def similarity_matrix(
         ("softmax by row", rows, "Blues"),
         ("softmax by column", columns, "Blues"),
     )
-    likely = (0.0, _range(torch.cat([rows, columns.mT]))[1])
+    likely = (0.0, max(_range(rows)[1], _range(columns)[1]))
     for panel, (name, matrix, colours) in zip(axes, drawn, strict=True):
         picture = _cells(panel, matrix.numpy(), colours, _range(alike) if matrix is alike else likely)
         panel.add_collection(_outlines(own))
         panel.set_title(name, fontsize=SMALL, color=INK)
         panel.set_xlabel("key", fontsize=SMALL)
+        panel.tick_params(labelleft=panel is axes[0])
         bar = figure.colorbar(picture, ax=panel, location="bottom", aspect=12, pad=0.03)
         bar.locator = MaxNLocator(3)
         plain_bar(bar, "similarity" if matrix is alike else "probability")

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from info_nce import checks
 from info_nce.errors import SettingError, needs_extra
-from info_nce.plots.canvas import canvas, legend, plain_numbers, titled
+from info_nce.plots.canvas import canvas, legend, plain_numbers, shortened, titled
 from info_nce.plots.palette import BLUE, GREY, NEGATIVE, VERMILION
 
 with needs_extra("plots"):
@@ -68,27 +68,19 @@ def spectrum(embeddings: Float[Tensor, "n d"] | Mapping[str, Float[Tensor, "n d"
                 advice="look at the training: this is collapse",
             )
     figure, axes = canvas(3.4)
-    said, lowest = [], 1.0
+    ranks, lowest = [], 1.0
     for (name, given), (colour, dashes) in zip(sets.items(), _LOOKS, strict=False):
-        values = singular_values(given.detach().cpu())
-        rank = effective_rank(given.detach().cpu())
-        axes.plot(
-            range(1, len(values) + 1),
-            values,
-            color=colour,
-            linestyle=dashes,
-            linewidth=2,
-            label=name,
-        )
-        said.append(f"{rank:.1f} of {given.shape[1]} directions" + (f" ({name})" if len(sets) > 1 else ""))
+        found, short = given.detach().cpu(), shortened(name, 24)
+        values = singular_values(found)
+        axes.plot(range(1, len(values) + 1), values, color=colour, linestyle=dashes, linewidth=2, label=short)
+        ranks.append(f"{f'{short} ' if len(sets) > 1 else ''}{effective_rank(found):.1f} of {found.shape[1]}")
         lowest = min(lowest, float(values[values > _SMALLEST].min()))
-    axes.set(
-        yscale="log", ylim=(lowest / 1.5, 1.5), xlabel="direction, strongest first", ylabel="singular value / largest"
-    )
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.set(yscale="log", ylim=(lowest / 1.5, 1.5), xlabel="direction, strongest first")
+    axes.set_ylabel("singular value / largest")
     axes.set_xlim(1)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     plain_numbers(axes.yaxis)
     if len(sets) > 1:
-        legend(axes, 2)
+        legend(axes, 1 if max(map(len, sets)) > 16 else 4)
     note = "A flat line: all directions alike. A cliff: some have collapsed."
-    return titled(figure, f"Effective rank: {', '.join(said)}.", note)
+    return titled(figure, f"Effective rank: {', '.join(ranks)}.", note)

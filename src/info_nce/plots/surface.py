@@ -106,7 +106,7 @@ def loss_surface(
     )
     shares, loss, down = found.shares.numpy(), found.loss.numpy(), -found.slope.numpy()
     length, guessing = np.linalg.norm(down, axis=2), math.log(1 + negatives)
-    figure, (left, right) = panels(3.55, columns=2)
+    figure, (left, right) = panels(3.9, columns=2)
     _plane(left, shares, loss, "cividis", "loss (nats)")
     left.contour(shares, shares, loss, levels=8, colors="white", linewidths=0.5, alpha=0.6)
     if loss.min() < guessing < loss.max():

@@ -50,9 +50,10 @@ def training_curves(run: Metrics | str | Path) -> Figure:
     figure, found = panels(0.7 + sum(heights), rows=len(drawn), heights=heights)
     for axes, (draw, _) in zip(found, drawn, strict=True):
         draw(axes, metrics)
-        axes.tick_params(labelbottom=axes is found[-1])
-        axes.set_xlabel("step" if axes is found[-1] else "")
         axes.sharex(found[0])
+        if axes is not found[-1]:
+            axes.tick_params(labelbottom=False)
+            axes.set_xlabel("")
     figure.align_ylabels()
     return titled(figure, f"{loss_in_words(metrics)}.")
 
@@ -119,8 +120,9 @@ def spread_curves(metrics: Metrics) -> Figure:
         axes.set_ylabel(name)
         axes.yaxis.set_major_locator(MaxNLocator(4))
         axes.margins(y=0.18)
+        _over_steps(axes)
     found[0].tick_params(labelbottom=False)
-    found[1].set_xlabel("step")
+    found[0].set_xlabel("")
     return figure
 
 
@@ -178,37 +180,46 @@ def logged(run: Metrics | str | Path, *needed: str) -> Metrics:
 
 def _loss(axes: Axes, metrics: Metrics) -> None:
     steps, loss = _column(metrics, "step"), _column(metrics, "loss")
-    highest, below = loss, False
+    highest = loss
     if _has(metrics, "log_candidates"):
         guessing = _column(metrics, "log_candidates")
         axes.plot(steps, guessing, color=MUTED, linestyle=(0, (5, 3)), linewidth=1.3)
         label = f"guessing: log {round(math.exp(guessing[-1])):,} = {guessing[-1]:.2f}"
         style: dict[str, Any] = {"textcoords": "offset points", "ha": "right", "color": MUTED, "fontsize": SIZE}
         axes.annotate(label, (steps[-1], guessing[-1]), (0, -14 if loss[-1] > guessing[-1] else 5), **style)
-        highest, below = np.append(highest, guessing), 0.7 * guessing[-1] < loss[-1] <= guessing[-1]
-    axes.plot(steps, loss, color=BLUE, linewidth=2)
+        highest = np.append(highest, guessing)
+    axes.plot(steps, loss, color=BLUE, linewidth=2, label="in training")
     held_out = [(line["step"], line["validation_loss"]) for line in metrics if "validation_loss" in line]
     if held_out:
         axes.plot(*zip(*held_out, strict=True), "o", color=VERMILION, markersize=4, label="on held-out items")
-        axes.legend(loc="lower left", frameon=False, labelcolor=MUTED, fontsize=SIZE)
+        legend(axes, 2)
         highest = np.append(highest, [value for _, value in held_out])
-    mark_end(axes, steps, loss, f"{loss[-1]:.2f}", below=below)
-    axes.set(ylim=(0, _top(highest, 1.13)), ylabel="loss (nats)", xlabel="step")
+    mark_end(axes, steps, loss, f"{loss[-1]:.2f}")
+    axes.set(ylim=(0, _top(highest, 1.13)), ylabel="loss (nats)")
+    _over_steps(axes)
 
 
 def _temperature(axes: Axes, metrics: Metrics) -> None:
     steps, values = _column(metrics, "step"), _column(metrics, "temperature")
     axes.plot(steps, values, color=BLUE, linewidth=2)
-    axes.set(ylim=(0, _top(values, 1.25)), ylabel="temperature", xlabel="step")
+    axes.set(ylim=(0, _top(values, 1.25)), ylabel="temperature")
+    _over_steps(axes)
     axes.yaxis.set_major_locator(MaxNLocator(3))
 
 
 def _learning_rate(axes: Axes, metrics: Metrics) -> None:
     steps, rate = _column(metrics, "step"), _column(metrics, "learning_rate")
     axes.plot(steps, rate, color=BLUE, linewidth=2)
-    axes.set(ylim=(0, _top(rate, 1.1)), ylabel="learning rate", xlabel="step")
-    axes.yaxis.set_major_locator(MaxNLocator(4))
+    axes.set(ylim=(0, _top(rate, 1.1)), ylabel="learning rate")
+    _over_steps(axes)
+    axes.yaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
     plain_numbers(axes.yaxis)
+
+
+def _over_steps(axes: Axes) -> None:
+    axes.set_xlabel("step")
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    plain_numbers(axes.xaxis)
 
 
 def _has(metrics: Metrics, name: str) -> bool:
