@@ -22,7 +22,7 @@ _SLACK = 1.0
 def drawn_texts() -> Iterator[list[Text]]:
     """Note every text that a renderer draws; tick labels outside of the axes never are."""
     found: list[Text] = []
-    draw = RendererAgg.draw_text
+    draw: Any = RendererAgg.draw_text
 
     def noted(
         self: Any, gc: Any, x: Any, y: Any, s: Any, prop: Any, angle: Any, ismath: Any = False, mtext: Any = None
@@ -38,9 +38,15 @@ def drawn_texts() -> Iterator[list[Text]]:
         RendererAgg.draw_text = draw  # type: ignore[method-assign]  # as it was
 
 
+def rendered(figure: Figure) -> NDArray[np.float64]:
+    canvas: Any = FigureCanvasAgg(figure)  # which has no types
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3] / 255
+
+
 def texts(figure: Figure) -> list[Text]:
     with drawn_texts() as found:
-        FigureCanvasAgg(figure).draw()
+        rendered(figure)
     return [text for text in found if text.get_text().strip()]
 
 
@@ -64,17 +70,18 @@ def problems(figure: Figure) -> tuple[list[Text], list[str]]:
         or box.y1 > whole.y1 + _SLACK
     ]
     found += [
-        f"{text.get_text()!r} has {text.get_fontsize()} points" for text in shown if text.get_fontsize() < SMALLEST
+        f"{text.get_text()!r} has {text.get_fontsize()} points"
+        for text in shown
+        if float(text.get_fontsize()) < SMALLEST
     ]
     colours = [text.get_color() for text in shown]
     for text in shown:
         text.set_color((0, 0, 0, 0))
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    ground = np.asarray(canvas.buffer_rgba())[..., :3] / 255
+    figure.set_layout_engine("none")  # it has done its work
+    ground = rendered(figure)
     for text, box, colour in zip(shown, boxes, colours, strict=True):
         height = ground.shape[0]
-        below = ground[max(0, int(height - box.y1)) : int(height - box.y0) + 1, max(0, int(box.x0)) : int(box.x1) + 1]
+        below = ground[max(0, int(height - box.y1)) : int(height - box.y0), max(0, int(box.x0)) : int(box.x1)]
         pale = float((contrast(below, np.array(to_rgb(colour))) < CONTRAST).mean())
         if pale > _GRAZED:
             found.append(f"{text.get_text()!r} is too pale on {pale:.0%} of its ground")

@@ -18,7 +18,7 @@ with needs_extra("plots"):
     from matplotlib.ticker import NullLocator
 
 # Enough of each size for bars that hide behind their marks.
-_CELLS, _MOST = 1 << 20, 256
+_CELLS, _MOST = 1 << 20, 128
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ def panels(
     """
     figure = Figure(figsize=(WIDTH, height), facecolor="white", layout="constrained")
     grid = figure.add_gridspec(rows, columns, height_ratios=list(heights) or None)
-    found = [figure.add_subplot(cell, facecolor="none") for cell in grid]
+    found = [figure.add_subplot(grid[i], facecolor="none") for i in range(rows * columns)]
     for axes in found:
         axes.spines[["top", "right", "left", "bottom"]].set_visible(False)
         axes.spines["bottom"].set(visible=True, color=MUTED)
@@ -76,10 +76,11 @@ def titled(figure: Figure, title: str, note: str = "") -> Figure:
 
 def _wrapped(text: str, *, bold: bool) -> str:
     font = FontProperties(size=SIZE, weight="bold") if bold else FontProperties(size=SMALL)
+    room = 0.98 * 72 * (WIDTH - 2 * _EDGE)  # letters are set to whole pixels, and so a little wider than they are
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()
-        if text_to_path.get_text_width_height_descent(longer, font, ismath=False)[0] <= 72 * (WIDTH - 2 * _EDGE):
+        if text_to_path.get_text_width_height_descent(longer, font, ismath=False)[0] <= room:
             lines[-1] = longer
         else:
             lines.append(word)
@@ -109,7 +110,7 @@ def plain_numbers(axis: Axis) -> None:
 
 def plain_bar(bar: Colorbar, name: str = "") -> None:
     """Leave a bar of colours without a frame, and say what it measures."""
-    bar.outline.set_visible(False)  # type: ignore[operator]  # a patch, which is typed as something else
+    bar.outline.set_visible(False)
     bar.ax.tick_params(color=LINE, labelcolor=MUTED, labelsize=SMALL)
     bar.set_label(name, fontsize=SMALL, color=MUTED)
 
@@ -167,8 +168,8 @@ def save(figure: Figure, path: str | Path, *, dots_per_inch: int = 200) -> Path:
     kind = file.suffix.lower().removeprefix(".")
     undated: dict[str, Any] = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
     content = io.BytesIO()
-    settings: dict[str, Any] = {"svg.hashsalt": "info-nce", "pdf.fonttype": 42}  # letters that can be searched for
-    with mpl.rc_context(settings), warnings.catch_warnings():
+    # the same ids each time, and letters that can be searched for
+    with mpl.rc_context({"svg.hashsalt": "info-nce", "pdf.fonttype": 42}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         figure.savefig(content, format=kind, dpi=dots_per_inch, metadata=undated)
     write_safely(file, content.getvalue())

@@ -148,15 +148,14 @@ def projection(
     axes.grid(visible=False)
     axes.set(xticks=[], yticks=[])
     axes.spines[["top", "right", "left", "bottom"]].set(visible=True, color=MUTED, linewidth=0.6)
+    classes = "" if labels is None else f" in {len(np.unique(kinds))} classes"
     note = "Near items are alike; distances between far groups mean little."
     if found.shares is not None:
         axes.set_xlabel(f"first direction: {100 * found.shares[0]:.0f} % of the variance", fontsize=SMALL)
         axes.set_ylabel(f"second: {100 * found.shares[1]:.0f} %", fontsize=SMALL)
         note = "The plane in which the embeddings vary most."
-    classes = len(np.unique(kinds))
-    if labels is not None:
-        note += f" Colours{'' if images is None else ' and frames'}: the {classes} classes."
-    return titled(figure, f"A {found.method} map of {len(embeddings):,} embeddings.", note)
+    note += "" if labels is None else " Colours: classes."
+    return titled(figure, f"A {found.method} map of {len(embeddings):,} embeddings{classes}.", note)
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,12 +56,12 @@ def _map(layout: Callable[[Float[Tensor, "n d"]], Places]) -> Callable[[Path, We
         part = _held_out(run)
         kind, encode = next(iter(run.embedders().items()))
         shown = _drawn(len(part), ON_THE_MAP)
-        items, labels = part.items(kind), getattr(part, "labels", None)
-        known = isinstance(labels, Tensor)  # recordings have several answers each
+        items = part.items(kind)
+        labels = getattr(part, "labels", None)  # recordings and videos have several answers each
         return projection(
             encode(items)[shown],
-            labels=labels[shown] if known else None,
-            names=part.class_names if known else (),
+            labels=labels[shown] if isinstance(labels, Tensor) else None,
+            names=part.class_names if isinstance(labels, Tensor) else (),
             images=items[shown] if kind == "image" else None,
             layout=layout,
         )

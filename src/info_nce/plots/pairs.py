@@ -66,7 +66,7 @@ def similarity_matrix(
         alike = similarity(query, key).double().cpu()
         rows, columns = ((alike / temperature).softmax(dim) for dim in (1, 0))
         own = _own(positives, alike)
-    figure, axes = panels(2.9, columns=3)
+    figure, axes = panels(3.15, columns=3)
     drawn = (
         ("similarity", alike, "cividis"),
         ("softmax by row", rows, "Blues"),
@@ -136,7 +136,7 @@ def _cells(
 def _outlines(cells: Bool[Tensor, "n m"]) -> LineCollection:
     corners = np.array([(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5), (-0.5, -0.5)])
     squares = [corners + np.array([column, row]) for row, column in cells.nonzero().tolist()]
-    return LineCollection(squares, colors=POSITIVE, linewidths=min(1.6, 40 / max(cells.shape)))
+    return LineCollection(squares, colors=POSITIVE, linewidths=min(1.4, 24 / max(cells.shape)))
 
 
 def _own(positives: Tensor | None, alike: Tensor) -> Bool[Tensor, "n m"]:

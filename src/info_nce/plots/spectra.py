@@ -22,7 +22,7 @@ _SMALLEST = 1e-7
 
 def singular_values(embeddings: Float[Tensor, "n d"]) -> Float[Tensor, " k"]:
     """How far do embeddings reach in each direction? Those of the centred embeddings, relative to the largest."""
-    strengths = torch.linalg.svdvals(embeddings.double() - embeddings.double().mean(0))
+    strengths: Tensor = torch.linalg.svdvals(embeddings.double() - embeddings.double().mean(0))
     return strengths / strengths[0]
 
 

@@ -123,7 +123,7 @@ def loss_surface(
         figure,
         f"The loss is {number(loss[-1, 0])} nats where negatives lie with the queries, and {number(loss[0, -1])} where "
         "positives do.",
-        f"Dashed: guessing, log {1 + negatives} = {guessing:.2f}. Arrows: the way down, as long as the gradient.",
+        f"Dashed: guessing, log {1 + negatives} = {guessing:.2f}. Arrows: the way down; longer is steeper.",
     )
 
 
