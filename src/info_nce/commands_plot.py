@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Annotated
 
 from info_nce.errors import SettingError, needs_extra
@@ -60,26 +59,11 @@ class Plot:
         self._check()
         from info_nce.plots import save  # noqa: PLC0415 (a command loads only what it needs)
         from info_nce.plots.canvas import figure_path  # noqa: PLC0415 (as above)
-        from info_nce.plots.of_run import ALONE, OF_RUN  # noqa: PLC0415 (as above)
+        from info_nce.plots.of_run import draw  # noqa: PLC0415 (as above)
 
         file = figure_path(self.out)  # a wrong name is refused before the work
-        if self.run and self.name in ALONE:
-            raise SettingError(
-                f"{self.name} is a figure of the loss, not of a run.",
-                got=self.run,
-                expected="no run",
-                advice=f"info-nce plot {self.name} --out {file}",
-            )
-        if self.name in OF_RUN and not self.run:
-            raise SettingError(
-                f"{self.name} is a figure of a run.",
-                got="no run",
-                expected="the folder of a run",
-                advice=f"info-nce plot {self.name} runs/mine --out {file}",
-            )
         with console.status("drawing"):
-            figure = ALONE[self.name]() if self.name in ALONE else OF_RUN[self.name](Path(self.run), self.weights)
-            save(figure, file)
+            save(draw(self.name, self.run, self.weights), file)
         console.print(f"{self.name}: {file}", highlight=False, soft_wrap=True)
         return 0
 

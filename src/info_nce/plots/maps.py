@@ -90,7 +90,7 @@ def projection(
     labels: Int[Tensor, " n"] | None = None,
     names: Sequence[str] = (),
     images: UInt8[Tensor, "n c h w"] | None = None,
-    layout: Callable[[Float[Tensor, "n d"]], Places] = places_on_a_map,
+    layout: Callable[[Float[Tensor, "n d"]], Places] | None = None,
 ) -> Figure:
     """Which items does the encoder put together?
 
@@ -99,7 +99,7 @@ def projection(
         labels: the class of each, from 0 on; its colour and marker.
         names: of the classes, written where each has its middle; of more than 14 classes, none is.
         images: drawn at their places, as many as fit without overlap; those that come first are drawn first.
-        layout: t-SNE by default; `pca`, `tsne`, or a function of yours.
+        layout: `pca`, `tsne`, or a function of yours; by default t-SNE, and PCA for fewer than 30 items.
 
     Returns:
         A map. Near items are alike; on a t-SNE map distances between far groups mean nothing.
@@ -134,7 +134,7 @@ def projection(
             advice="leave names out, or give one for each class",
         )
     checks.finite(embeddings=embeddings)
-    found = layout(embeddings.detach().cpu().float())
+    found = (layout or places_on_a_map)(embeddings.detach().cpu().float())
     kinds = np.zeros(len(embeddings), dtype=np.int64) if labels is None else labels.cpu().numpy()
     figure, axes = canvas(WIDTH * _SHAPE + 0.6)
     words = labels_on_map(found.at, kinds, names, size=SMALL, inches=(WIDTH, WIDTH * _SHAPE)) if names else []

@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from info_nce.errors import RunError, needs_extra
+from info_nce.errors import RunError, SettingError, needs_extra
 from info_nce.plots.bound import gaussian_bound, information_bound
-from info_nce.plots.maps import Places, pca, places_on_a_map, projection
+from info_nce.plots.maps import Places, pca, projection
 from info_nce.plots.pairs import similarity_matrix
 from info_nce.plots.sharpness import temperature
 from info_nce.plots.spectra import spectrum
@@ -30,43 +30,36 @@ def _bound() -> Figure:
     return information_bound(found.candidates, found.values, errors=found.errors, information=found.information)
 
 
-def _matrix(path: Path, weights: Weights) -> Figure:
-    run = load_run(path, weights)
-    query, key = pairs(run, IN_THE_MATRIX)
+def _matrix(run: Run[Any]) -> Figure:
     sharpness = next((line["temperature"] for line in reversed(run.metrics()) if "temperature" in line), 0.1)
-    return similarity_matrix(query, key, temperature=sharpness)
+    return similarity_matrix(*pairs(run, IN_THE_MATRIX), temperature=sharpness)
 
 
-def _spectrum(path: Path, weights: Weights) -> Figure:
-    run = load_run(path, weights)
-    encoders = {"trained": run.embedders(), "untrained": run.embedders(trained=False)}
-    part, several = _held_out(run), len(encoders["trained"]) > 1
+def _spectrum(run: Run[Any]) -> Figure:
+    part, encoders = _held_out(run), {"trained": run.embedders(), "untrained": run.embedders(trained=False)}
+    several = len(encoders["trained"]) > 1
     return spectrum(
         {
-            f"{name} ({kind})" if several else name: encode(part.items(kind))
+            f"{name} ({kind})" if several else name: encoders[name][kind](part.items(kind))
             for kind in encoders["trained"]
-            for name, encode in ((name, of[kind]) for name, of in encoders.items())
+            for name in encoders
         }
     )
 
 
-def _map(layout: Callable[[Float[Tensor, "n d"]], Places]) -> Callable[[Path, Weights], Figure]:
-    def draw(path: Path, weights: Weights) -> Figure:
-        run = load_run(path, weights)
-        part = _held_out(run)
-        kind, encode = next(iter(run.embedders().items()))
-        shown = _drawn(len(part), ON_THE_MAP)
-        items = part.items(kind)
-        labels = getattr(part, "labels", None)  # recordings and videos have several answers each
-        return projection(
-            encode(items)[shown],
-            labels=labels[shown] if isinstance(labels, Tensor) else None,
-            names=part.class_names if isinstance(labels, Tensor) else (),
-            images=items[shown] if kind == "image" else None,
-            layout=layout,
-        )
-
-    return draw
+def _map(run: Run[Any], layout: Callable[[Float[Tensor, "n d"]], Places] | None = None) -> Figure:
+    part = _held_out(run)
+    kind, encode = next(iter(run.embedders().items()))
+    items, shown = part.items(kind), _drawn(len(part), ON_THE_MAP)
+    labels = getattr(part, "labels", None)
+    known = labels[shown] if isinstance(labels, Tensor) else None  # recordings and videos have several answers each
+    return projection(
+        encode(items)[shown],
+        labels=known,
+        names=() if known is None else part.class_names,
+        images=items[shown] if kind == "image" else None,
+        layout=layout,
+    )
 
 
 ALONE: Mapping[str, Callable[[], Figure]] = {
@@ -75,15 +68,50 @@ ALONE: Mapping[str, Callable[[], Figure]] = {
     "information-bound": _bound,
 }
 """What needs no run."""
-OF_RUN: Mapping[str, Callable[[Path, Weights], Figure]] = {
-    "training": lambda path, _: training_curves(path),
-    "alignment-uniformity": lambda path, _: alignment_uniformity(path),
+OF_METRICS: Mapping[str, Callable[[Path], Figure]] = {
+    "training": training_curves,
+    "alignment-uniformity": alignment_uniformity,
+}
+"""What needs the folder of a run, however far it has come."""
+OF_MODEL: Mapping[str, Callable[[Run[Any]], Figure]] = {
     "similarity-matrix": _matrix,
     "spectrum": _spectrum,
-    "projection": _map(places_on_a_map),
-    "pca": _map(pca),
+    "projection": _map,
+    "pca": lambda run: _map(run, pca),
 }
-"""What is drawn of a run folder, and of which of its weights."""
+"""What needs a run's model and its held-out items."""
+
+
+def draw(name: str, run: str | Path = "", weights: Weights = "last") -> Figure:
+    """Draw one of these figures.
+
+    Args:
+        name: of the figure.
+        run: the folder of a run; none for a figure of the loss.
+        weights: of its model.
+
+    Raises:
+        SettingError: the figure needs a run and has none, or the other way round; or it needs no weights.
+        RunError: the run cannot be used.
+    """
+    if bool(run) == (name in ALONE):
+        raise SettingError(
+            f"{name} is a figure of {'the loss, not of a run' if run else 'a run'}.",
+            got=run or "no run",
+            expected="no run" if run else "the folder of a run",
+            advice=f"info-nce plot {name} {'' if run else 'runs/mine '}--out {name}.png",
+        )
+    if weights != "last" and name not in OF_MODEL:
+        raise SettingError(
+            f"{name} is a figure without weights.",
+            got=f"--weights {weights}",
+            expected=f"one of {', '.join(OF_MODEL)}",
+            advice="leave --weights out",
+        )
+    if name in ALONE:
+        return ALONE[name]()
+    folder = Path(run).expanduser()
+    return OF_METRICS[name](folder) if name in OF_METRICS else OF_MODEL[name](load_run(folder, weights))
 
 
 def pairs(run: Run[Any], count: int) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n d"]]:
