@@ -124,6 +124,12 @@ def test_a_surface_of_nothing_is_refused(setting: str) -> None:
         cast("Any", plots.loss_surface)(**{setting: 0})
 
 
+def test_a_caller_without_gradients_gets_the_same_surface(surface: Figure) -> None:
+    with torch.no_grad():
+        again = plots.loss_surface(dimensions=3, queries=4, negatives=2, steps=4, seed=5)
+    close(only(again.axes[1], Quiver).U, only(surface.axes[1], Quiver).U)
+
+
 # The temperature.
 
 
@@ -157,7 +163,8 @@ def test_no_dashes_of_the_six_are_alike() -> None:
 
 
 def test_no_number_stays_no_number() -> None:
-    figure = plots.temperature([0.5, math.nan])
+    with torch.no_grad():  # of the caller, which is no reason to have no forces
+        figure = plots.temperature([0.5, math.nan])
     assert all(np.isnan(np.asarray(line.get_ydata(), dtype=float)).all() for line in figure.axes[0].lines)
 
 
@@ -210,6 +217,9 @@ def test_positives_are_outlined_and_counted() -> None:
     figure = plots.similarity_matrix(query, key, positives=own)
     assert outlined(figure) == {(0, 0), (1, 1), (2, 3), (3, 2)}
     assert title(figure).startswith("4 of 4 queries")
+    figure = plots.similarity_matrix(query, key[:2], positives=own[:, :2])  # two queries whose keys are not there
+    assert outlined(figure) == {(0, 0), (1, 1)}
+    assert title(figure).startswith("2 of 2 queries find their own key, 2 of 2")
 
 
 def test_a_tie_is_no_find() -> None:
@@ -341,6 +351,15 @@ def test_a_bound_with_holes_is_refused(
         plots.information_bound(candidates, values, errors=errors)
 
 
+@pytest.mark.parametrize(
+    "setting",
+    [{"candidates": (0, 2)}, {"information": -1.0}, {"information": math.nan}, {"dimension": 0}, {"batches": 1}],
+)
+def test_gaussians_that_are_none_are_refused(setting: dict[str, Any]) -> None:
+    with pytest.raises(SettingError, match=f"{next(iter(setting))} is out of range"):
+        plots.gaussian_bound(**setting)
+
+
 # Maps.
 
 
@@ -396,8 +415,10 @@ def test_pictures_lie_at_their_places() -> None:
 
 
 def test_points_need_no_labels_and_one_or_equal_items_have_a_map() -> None:
-    for embeddings in (drawn(1, 3), torch.ones(5, 3), drawn(4, 1), drawn(3, 2).half()):
-        (points,) = plots.projection(embeddings).axes[0].lines
+    for embeddings in (drawn(1, 3), torch.ones(5, 3), drawn(4, 1), drawn(3, 2).half(), drawn(3, 2).requires_grad_()):
+        figure = plots.projection(embeddings, names=("nobody",))
+        (points,) = figure.axes[0].lines
+        assert not figure.axes[0].texts
         assert len(points.get_xdata()) == len(embeddings)  # type: ignore[arg-type]  # an array
         assert np.isfinite(points.get_xydata()).all()
 
@@ -407,6 +428,7 @@ def test_points_need_no_labels_and_one_or_equal_items_have_a_map() -> None:
     [
         ({"labels": torch.zeros(3, dtype=torch.int64)}, "one of labels for each"),
         ({"images": torch.zeros(3, 1, 8, 8, dtype=torch.uint8)}, "one of images for each"),
+        ({"images": torch.zeros(4, 1, 8, 8)}, "must be bytes"),
         ({"labels": torch.full((4,), 2), "names": ("a", "b")}, "must have a name"),
         ({"embeddings": torch.zeros(0, 3)}, "needs embeddings"),
         ({"embeddings": torch.zeros(4, dtype=torch.int64)}, "needs embeddings"),
@@ -453,6 +475,8 @@ def test_curves_of_your_own_need_but_steps_and_losses() -> None:
     assert len(figure.axes) == 1
     close(line(figure, 0, "in training"), [(1, 2), (2, math.nan), (3, 1)])
     assert title(figure) == "The loss went from 2.00 to 1.00 nats."
+    half = [{"step": 1, "loss": 2.0, "log_candidates": math.log(9)}, {"step": 2, "loss": 1.0}]
+    assert [text.get_text() for text in plots.training_curves(half).axes[0].texts] == ["guessing: log 9 = 2.20", "1.00"]
 
 
 def test_the_way_through_the_plane_begins_hollow_and_ends_full() -> None:

@@ -9,7 +9,7 @@ import torch
 
 from info_nce import info_nce
 from info_nce.errors import SettingError, needs_extra
-from info_nce.plots.canvas import canvas, legend, plain_numbers, titled
+from info_nce.plots.canvas import canvas, check_least, legend, plain_numbers, titled
 from info_nce.plots.palette import BLUE, INK, MUTED
 from info_nce.similarity import DotProduct
 
@@ -59,9 +59,15 @@ def gaussian_bound(
         batches: the fewest, of each size; small ones are drawn more often.
         seed: of the draws.
 
+    Raises:
+        SettingError: one of the numbers is too small.
+
     Source:
-        Poole et al. 2019, arXiv:1905.06922, section 3.1.
+        Poole et al. 2019, arXiv:1905.06922.
     """
+    check_least(
+        candidates=(min(candidates), 1), information=(information, 0), dimension=(dimension, 1), batches=(batches, 2)
+    )
     chance = torch.Generator().manual_seed(seed)
     rho = math.sqrt(-math.expm1(-2 * information / dimension))
     v = 1 - rho**2
@@ -102,7 +108,7 @@ def information_bound(
         SettingError: the lengths differ, nothing is given, or a K is no number of candidates.
 
     Source:
-        van den Oord, Li, Vinyals 2018, arXiv:1807.03748, section 2.3; Poole et al. 2019, arXiv:1905.06922, figure 2.
+        van den Oord, Li, Vinyals 2018, arXiv:1807.03748, section 2.3; Poole et al. 2019, arXiv:1905.06922.
     """
     lengths = {len(candidates), len(values), len(candidates if errors is None else errors)}
     if len(lengths) > 1 or not len(candidates) or min(candidates) < 1:

@@ -122,14 +122,27 @@ def mark_end(axes: Axes, steps: NDArray[np.float64], values: NDArray[np.float64]
     axes.annotate(text, (steps[-1], values[-1]), (6, 0), textcoords="offset points", annotation_clip=False, **style)
 
 
-def number(value: float, digits: int = 2) -> str:
+def number(value: float) -> str:
     """Write a number with the minus of mathematics."""
-    return f"{value:.{digits}f}".replace("-", "−")
+    return f"{value:.2f}".replace("-", "−")
 
 
 def shortened(name: str, most: int = 16) -> str:
     """Cut a long name, and show that it was cut."""
     return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
+def check_least(**given: tuple[float, float]) -> None:
+    """Refuse settings below their least values.
+
+    Raises:
+        SettingError: names the first.
+    """
+    for name, (value, least) in given.items():
+        if not value >= least:  # true for NaN as well
+            raise SettingError(
+                f"{name} is out of range.", got=f"{name}={value}", expected=f"at least {least}", advice="leave it out"
+            )
 
 
 def figure_path(path: str | Path) -> Path:
@@ -144,7 +157,7 @@ def figure_path(path: str | Path) -> Path:
             "a figure is written as a picture or as a drawing, by the suffix of its name.",
             got=file,
             expected=f"a name that ends in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}",
-            advice=f"{file.with_suffix('.png')}",
+            advice=str(file.with_suffix(".png") if file.name else "figure.png"),
         )
     return file
 

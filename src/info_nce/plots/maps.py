@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
@@ -46,7 +47,7 @@ class Places:
 
 def pca(embeddings: Float[Tensor, "n d"]) -> Places:
     """Where do embeddings lie in the plane that has most of their variance? At unit length, as the cosine sees them."""
-    points = functional.normalize(embeddings, dim=1).double().numpy()
+    points = _units(embeddings)
     left, strengths, _ = np.linalg.svd(points - points.mean(0), full_matrices=False)
     flat = np.zeros((len(points), 2))
     flat[:, : len(strengths)] = (left * strengths)[:, :2]
@@ -65,7 +66,7 @@ def tsne(embeddings: Float[Tensor, "n d"]) -> Places:
         from sklearn.manifold import TSNE  # noqa: PLC0415 (the other figures need none of these)
         from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # noqa: PLC0415 - it ships no types
 
-    points = functional.normalize(embeddings, dim=1).double().numpy()
+    points = _units(embeddings)
     perplexity = min(_PERPLEXITY, (len(points) - 1) / 3)
     with threadpool_limits(1):
         flat = TSNE(perplexity=perplexity, init="pca", random_state=0, n_jobs=1).fit_transform(points)
@@ -79,8 +80,8 @@ def places_on_a_map(embeddings: Float[Tensor, "n d"]) -> Places:
         Places that are the same at every call: by t-SNE; by PCA for a handful of items and for embeddings that lie on a
         line.
     """
-    points = functional.normalize(embeddings, dim=1).double()
-    few = len(points) < _FEWEST_FOR_TSNE or np.linalg.matrix_rank((points - points.mean(0)).numpy()) < 2
+    points = _units(embeddings)
+    few = len(points) < _FEWEST_FOR_TSNE or np.linalg.matrix_rank(points - points.mean(0)) < 2
     return (pca if few else tsne)(embeddings)
 
 
@@ -105,7 +106,7 @@ def projection(
         A map. Near items are alike; on a t-SNE map distances between far groups mean nothing.
 
     Raises:
-        SettingError: these are no embeddings, or there is not one label and one picture for each.
+        SettingError: these are no embeddings, or there is not one label and one picture of bytes for each.
         ArgumentError: a number is not finite.
 
     Source:
@@ -133,11 +134,18 @@ def projection(
             expected=f"labels from 0 to {len(names) - 1}",
             advice="leave names out, or give one for each class",
         )
+    if images is not None and (images.dim() != 4 or images.dtype != torch.uint8):
+        raise SettingError(
+            "images must be bytes.",
+            got=f"images {tuple(images.shape)} of {images.dtype}",
+            expected="(n, channels, height, width) of torch.uint8",
+            advice="(255 * images).round().to(torch.uint8)",
+        )
     checks.finite(embeddings=embeddings)
-    found = (layout or places_on_a_map)(embeddings.detach().cpu().float())
+    found = (layout or places_on_a_map)(embeddings)
     kinds = np.zeros(len(embeddings), dtype=np.int64) if labels is None else labels.cpu().numpy()
     figure, axes = canvas(WIDTH * _SHAPE + 0.6)
-    words = labels_on_map(found.at, kinds, names, size=SMALL, inches=(WIDTH, WIDTH * _SHAPE)) if names else []
+    words = labels_on_map(found.at, kinds, () if labels is None else names, size=SMALL, inches=(WIDTH, WIDTH * _SHAPE))
     pictures = None
     if images is not None:
         from info_nce.plots.thumbnails import map_of  # noqa: PLC0415 (points need no pictures)
@@ -195,7 +203,7 @@ def labels_on_map(
         inches: width and height of the map.
     """
     written: list[Label] = []
-    for kind in np.unique(kinds).tolist() if len(names) <= 2 * len(OF_CLASSES) else ():
+    for kind in np.unique(kinds).tolist() if 0 < len(names) <= 2 * len(OF_CLASSES) else ():
         mine, text = places[kinds == kind], shortened(names[kind])
         half_width = (0.5 + 0.335 * len(text)) * size / (72 * inches[0])
         half_height = 0.85 * size / (72 * inches[1])
@@ -258,6 +266,11 @@ def _draw(
             bbox=box | {"edgecolor": label.colour},
             **style,
         )
+
+
+def _units(embeddings: Float[Tensor, "n d"]) -> Float[NDArray[np.float64], "n d"]:
+    units: NDArray[np.float64] = functional.normalize(embeddings.detach().cpu().float(), dim=1).double().numpy()
+    return units
 
 
 def _fitted(flat: NDArray[np.floating[Any]]) -> NDArray[np.float64]:

@@ -53,7 +53,7 @@ def similarity_matrix(
         query has found its own if a positive has a larger probability than every other key; a tie is none.
 
     Raises:
-        ShapeError: these are no two sets of embeddings of one width, or there are fewer keys than queries.
+        ShapeError: these are no two sets of embeddings of one width, or a query has no key and `positives` says none.
         ArgumentError: the temperature is not positive.
         SettingError: `positives` is no mask of the matrix's shape.
 
@@ -62,17 +62,18 @@ def similarity_matrix(
     """
     with torch.no_grad():
         # what cannot be compared is refused by the loss itself
-        info_nce(query, key[: len(query)], temperature=temperature, similarity=similarity, engine=Dense())
+        rows = min(len(query), len(key)) if positives is not None else len(query)
+        info_nce(query[:rows], key[:rows], temperature=temperature, similarity=similarity, engine=Dense())
         alike = similarity(query, key).double().cpu()
-        rows, columns = ((alike / temperature).softmax(dim) for dim in (1, 0))
+        by_row, by_column = ((alike / temperature).softmax(dim) for dim in (1, 0))
         own = _own(positives, alike)
     figure, axes = panels(3.15, columns=3)
     drawn = (
         ("similarity", alike, "cividis"),
-        ("softmax by row", rows, "Blues"),
-        ("softmax by column", columns, "Blues"),
+        ("softmax by row", by_row, "Blues"),
+        ("softmax by column", by_column, "Blues"),
     )
-    likely = (0.0, max(_range(rows)[1], _range(columns)[1]))
+    likely = (0.0, max(_range(by_row)[1], _range(by_column)[1]))
     for panel, (name, matrix, colours) in zip(axes, drawn, strict=True):
         picture = _cells(panel, matrix.numpy(), colours, _range(alike) if matrix is alike else likely)
         panel.add_collection(_outlines(own))
@@ -84,8 +85,8 @@ def similarity_matrix(
         plain_bar(bar, "similarity" if matrix is alike else "probability")
     axes[0].set_ylabel("query", fontsize=SMALL)
     title = (
-        f"{_found(rows, own, 1)} of {int(own.any(1).sum())} queries find their own key, "
-        f"{_found(columns, own, 0)} of {int(own.any(0).sum())} keys their query."
+        f"{_found(by_row, own, 1)} of {int(own.any(1).sum())} queries find their own key, "
+        f"{_found(by_column, own, 0)} of {int(own.any(0).sum())} keys their query."
     )
     return titled(figure, title, f"Outlined: who belongs together. Temperature {temperature:g}.")
 

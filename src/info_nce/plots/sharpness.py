@@ -44,21 +44,22 @@ def sharpness(similarities: Float[Tensor, " m"], temperatures: Float[Tensor, " t
 
     Args:
         similarities: of one query with its candidates, the positive first.
-        temperatures: τ > 0.
+        temperatures: τ > 0, in float64.
     """
-    # a query of one component, so that each key's only component is its similarity
-    cells = similarities.double().expand(len(temperatures), -1)[..., None].clone().requires_grad_()
-    loss = info_nce(
-        torch.ones(len(temperatures), 1, dtype=torch.float64),
-        cells[:, 0],
-        cells[:, 1:],
-        temperatures.double(),
-        "none",
-        "paired",
-        similarity=DotProduct(),
-    )
-    (slope,) = torch.autograd.grad(loss.sum(), cells)
-    negatives = slope[:, 1:, 0] * temperatures[:, None].double()
+    with torch.enable_grad():
+        # a query of one component, so that each key's only component is its similarity
+        cells = similarities.double().expand(len(temperatures), -1)[..., None].clone().requires_grad_()
+        loss = info_nce(
+            torch.ones(len(temperatures), 1, dtype=torch.float64),
+            cells[:, 0],
+            cells[:, 1:],
+            temperatures,
+            "none",
+            "paired",
+            similarity=DotProduct(),
+        )
+        (slope,) = torch.autograd.grad(loss.sum(), cells)
+    negatives = slope[:, 1:, 0] * temperatures[:, None]
     probabilities = torch.cat([loss.detach().neg().exp()[:, None], negatives], 1)
     return Sharpness(temperatures, probabilities, -slope[..., 0])
 
@@ -85,7 +86,7 @@ def temperature(
         SettingError: there is no negative, or the temperatures are no range above 0.
 
     Source:
-        Wang and Liu 2021, "Understanding the Behaviour of Contrastive Loss", arXiv:2012.09740, eqs. 4 and 5.
+        Wang and Liu 2021, "Understanding the Behaviour of Contrastive Loss", arXiv:2012.09740.
     """
     given = torch.as_tensor(similarities, dtype=torch.float64).detach().cpu()
     if given.dim() != 1 or len(given) < 2:
@@ -109,8 +110,9 @@ def temperature(
         for i, similarity in enumerate(given.tolist()):
             look: dict[str, Any] = {"color": POSITIVE, "linewidth": 2.6, "label": f"positive {number(similarity)}"}
             if i:
-                dashes = _DASHES[(i - 1) % len(_DASHES)]
-                look = {"color": NEGATIVE, "linestyle": dashes, "label": f"negative {number(similarity)}"}
+                again, dashes = divmod(i - 1, len(_DASHES))  # dashes come round again, then with a thinner line
+                look = {"color": NEGATIVE, "linewidth": 1.8 / (1 + again), "linestyle": _DASHES[dashes]}
+                look["label"] = f"negative {number(similarity)}"
             axes.plot(between, values[:, i], **look)
         axes.set_xscale("log")
         plain_numbers(axes.xaxis)

@@ -42,7 +42,8 @@ def spectrum(embeddings: Float[Tensor, "n d"] | Mapping[str, Float[Tensor, "n d"
         ArgumentError: a number is not finite.
 
     Source:
-        Roy and Vetterli 2007, "The Effective Rank"; Jing et al. 2022, arXiv:2110.09348, figure 2.
+        Jing et al. 2022, arXiv:2110.09348; the effective rank: Roy and Vetterli 2007. Differs: the paper draws the
+        covariance's singular values, which are the squares of these.
     """
     from info_nce.evaluation.geometry import effective_rank  # noqa: PLC0415 (other figures need none of its packages)
 

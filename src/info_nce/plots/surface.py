@@ -1,5 +1,6 @@
 """How does the loss fall when positives come nearer and negatives go away? A surface over both."""
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from info_nce import InfoNCE
-from info_nce.errors import SettingError, needs_extra
-from info_nce.plots.canvas import SMALL, number, panels, plain_bar, plain_numbers, titled
+from info_nce.errors import needs_extra
+from info_nce.plots.canvas import SMALL, check_least, number, panels, plain_bar, plain_numbers, titled
 from info_nce.plots.palette import INK, PAPER
 
 with needs_extra("plots"):
@@ -49,9 +50,9 @@ def surface(
     noise = [math.sqrt(0.1) * torch.randn(rows, dimensions, generator=chance) for rows in (queries, queries, negatives)]
     shares = torch.linspace(0, 1, steps)
     loss, slope = torch.empty(steps, steps), torch.empty(steps, steps, 2)
-    for row, beta in enumerate(shares):
-        for column, alpha in enumerate(shares):
-            at = torch.stack([alpha, beta]).requires_grad_()
+    for row, column in itertools.product(range(steps), repeat=2):
+        with torch.enable_grad():
+            at = shares[[column, row]].requires_grad_()
             query = means[0] + noise[0]
             positive = at[0] * means[0] + (1 - at[0]) * means[1] + noise[1]
             negative = at[1] * means[0] + (1 - at[1]) * means[2] + noise[2]
@@ -94,13 +95,7 @@ def loss_surface(
         After the figure in the README of info-nce-pytorch. Differs: every place has the same noise, so the surface is
         smooth; and the gradient is shown, too.
     """
-    for name, value, least in (
-        ("dimensions", dimensions, 1), ("queries", queries, 1), ("negatives", negatives, 1), ("steps", steps, 2)
-    ):  # fmt: skip
-        if value < least:
-            raise SettingError(
-                f"{name} is out of range.", got=f"{name}={value}", expected=f"at least {least}", advice="leave it out"
-            )
+    check_least(dimensions=(dimensions, 1), queries=(queries, 1), negatives=(negatives, 1), steps=(steps, 2))
     found = surface(
         criterion or InfoNCE(), dimensions=dimensions, queries=queries, negatives=negatives, steps=steps, seed=seed
     )

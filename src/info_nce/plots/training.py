@@ -76,7 +76,7 @@ def alignment_uniformity(run: Metrics | str | Path) -> Figure:
         RunError: it is no run folder.
 
     Source:
-        Wang and Isola 2020, arXiv:2005.10242, figure 3.
+        Wang and Isola 2020, arXiv:2005.10242, section 4.1, with their exponents 2 and 2.
     """
     metrics = logged(run, "alignment", "uniformity")
     uniformity, alignment = _column(metrics, "uniformity"), _column(metrics, "alignment")
@@ -143,8 +143,8 @@ def loss_in_words(metrics: Metrics) -> str:
 def spread_in_words(metrics: Metrics) -> str:
     """Say where alignment and uniformity came from and went to."""
     first, last = metrics[0], metrics[-1]
-    went = (f"{name} went from {number(first[name])} to {number(last[name])}" for name in ("alignment", "uniformity"))
-    return ", ".join(went).replace("a", "A", 1)
+    ways = [f"from {number(first[name])} to {number(last[name])}" for name in ("alignment", "uniformity")]
+    return f"Alignment went {ways[0]}, uniformity {ways[1]}"
 
 
 def logged(run: Metrics | str | Path, *needed: str) -> Metrics:
@@ -184,9 +184,10 @@ def _loss(axes: Axes, metrics: Metrics) -> None:
     if _has(metrics, "log_candidates"):
         guessing = _column(metrics, "log_candidates")
         axes.plot(steps, guessing, color=MUTED, linestyle=(0, (5, 3)), linewidth=1.3)
-        label = f"guessing: log {round(math.exp(guessing[-1])):,} = {guessing[-1]:.2f}"
+        end = float(guessing[np.isfinite(guessing)][-1])
+        label = f"guessing: log {round(math.exp(end)):,} = {end:.2f}"
         style: dict[str, Any] = {"textcoords": "offset points", "ha": "right", "color": MUTED, "fontsize": SIZE}
-        axes.annotate(label, (steps[-1], guessing[-1]), (0, -14 if loss[-1] > guessing[-1] else 5), **style)
+        axes.annotate(label, (steps[-1], end), (0, -14 if loss[-1] > end else 5), **style)
         highest = np.append(highest, guessing)
     axes.plot(steps, loss, color=BLUE, linewidth=2, label="in training")
     held_out = [(line["step"], line["validation_loss"]) for line in metrics if "validation_loss" in line]
@@ -223,7 +224,7 @@ def _over_steps(axes: Axes) -> None:
 
 
 def _has(metrics: Metrics, name: str) -> bool:
-    return any(name in line for line in metrics)
+    return any(math.isfinite(line.get(name, math.nan)) for line in metrics)
 
 
 def _column(metrics: Metrics, name: str) -> NDArray[np.float64]:
