@@ -77,6 +77,15 @@ def titled(figure: Figure, title: str, note: str = "") -> Figure:
 def _wrapped(text: str, *, bold: bool) -> str:
     font = FontProperties(size=SIZE, weight="bold") if bold else FontProperties(size=SMALL)
     room = 0.98 * 72 * (WIDTH - 2 * _EDGE)  # letters are set to whole pixels, and so a little wider than they are
+    lines = narrower = _lines(text, font, room)
+    # as few lines as there can be, and then as even as they can be: no last line of one word
+    while room > 72 and len(narrower) == len(lines):
+        lines, room = narrower, 0.97 * room
+        narrower = _lines(text, font, room)
+    return "\n".join(lines)
+
+
+def _lines(text: str, font: FontProperties, room: float) -> list[str]:
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()
@@ -84,7 +93,7 @@ def _wrapped(text: str, *, bold: bool) -> str:
             lines[-1] = longer
         else:
             lines.append(word)
-    return "\n".join(lines)
+    return lines
 
 
 def legend(axes: Axes, columns: int) -> None:
@@ -97,9 +106,9 @@ def legend(axes: Axes, columns: int) -> None:
         labelcolor=INK,
         fontsize=SMALL,
         borderaxespad=0.2,
-        handlelength=1.8,
+        handlelength=2.1,
         handletextpad=0.5,
-        columnspacing=1.4,
+        columnspacing=1.0,
     )
 
 

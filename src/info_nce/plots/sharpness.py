@@ -21,7 +21,7 @@ with needs_extra("plots"):
 SIX = (0.80, 0.72, 0.45, 0.20, -0.05, -0.30)
 """A query with a close rival, and others ever farther away: its positive's similarity first."""
 _TEMPERATURES = 121
-_DASHES = ((0, ()), (0, (6, 2)), (0, (4, 2, 1, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2, 1, 2)))
+_DASHES = ((0, ()), (0, (6, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (1, 1.2)), (0, (2.2, 1.2)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
