@@ -13,7 +13,7 @@ from benchmarks.goals import Figure as Spread
 from benchmarks.problems import LOSSES, PLAIN
 from benchmarks.results import Results, goals_of
 from benchmarks.rows import Row, compared, entry_of, measured
-from info_nce.report.palette import INK, LINE, MUTED, PAPER
+from info_nce.plots.palette import INK, LINE, MUTED, PAPER
 
 __all__ = ["SHOWN_WIDTH", "Figure", "memory", "others", "times"]
 

@@ -39,11 +39,13 @@ APPLICATION = [
     "data",
     "recipes",
     "evaluation",
+    "plots",
     "report",
     "tutorial",
     "cli",
     "commands",
     "commands_after",
+    "commands_plot",
     "errors",
     "__main__",
 ]

@@ -25,6 +25,7 @@ from info_nce import (
     mining,
     neighbours,
     objectives,
+    plots,
     samplers,
     similarity,
     testing,
@@ -46,6 +47,7 @@ MODULES: dict[str, ModuleType] = {
     "info_nce.from_scratch": from_scratch,
     "info_nce.testing": testing,
     "info_nce.diagnostics": diagnostics,
+    "info_nce.plots": plots,
 }
 SNAPSHOT = Path(__file__).with_name("public_api.txt")
 REGENERATE = "python -m tests.test_public_api > tests/public_api.txt"

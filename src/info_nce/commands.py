@@ -1,4 +1,4 @@
-"""The commands: train, evaluate, report, runs, data; and those of `commands_after`.
+"""The commands: train, evaluate, report, runs, data; and those of `commands_after` and `commands_plot`.
 
 Whatever a person can put right is one panel and exit code 2; anything else is a bug and shows where it happened.
 """
@@ -25,6 +25,7 @@ with needs_extra("train"):
     from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional, arg, subcommand
 
     from info_nce.commands_after import Embed, Export, RunFolder, Search, Tutorial
+    from info_nce.commands_plot import Plot
     from info_nce.recipes.base import Recipe
     from info_nce.recipes.processes import Processes
     from info_nce.recipes.runs import Weights, load_run, recipe_of, started_by
@@ -224,7 +225,7 @@ def _commands(word: str) -> Any:
         ]
         for name, (_, summary) in RECIPES.items()
     )
-    others = (Evaluate, Embed, Search, Export, Report, Runs, Data, Tutorial)
+    others = (Evaluate, Embed, Search, Export, Report, Plot, Runs, Data, Tutorial)
     return Union[(*trains, *(Annotated[other, subcommand(other.__name__.lower())] for other in others))]
 
 

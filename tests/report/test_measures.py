@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from info_nce.report.figures import labels_on_map
-from info_nce.report.measures import places_on_a_map, same_class_wins, some_of_each
-from info_nce.report.pictures import data_uri, map_of, shrunk
+from info_nce.plots.maps import labels_on_map, places_on_a_map
+from info_nce.plots.thumbnails import map_of
+from info_nce.report.measures import same_class_wins, some_of_each
+from info_nce.report.pictures import data_uri, shrunk
 from tests.evaluation.fakes import squares
 
 
@@ -32,10 +33,11 @@ def test_same_class_wins_is_no_number_without_pairs_of_both_kinds() -> None:
 def test_a_map_keeps_groups_together_and_is_the_same_each_time(count: int, method: str) -> None:
     group = torch.arange(count) % 2
     embeddings = torch.eye(2)[group] + 0.05 * torch.randn(count, 2)
-    places, name = places_on_a_map(embeddings)
-    assert name == method
+    found = places_on_a_map(embeddings)
+    places = found.at
+    assert found.method == method
     assert ((places > 0) & (places < 1)).all()
-    np.testing.assert_array_equal(places, places_on_a_map(embeddings)[0])
+    np.testing.assert_array_equal(places, places_on_a_map(embeddings).at)
     if count > 2:
         middles = [places[group.numpy() == kind].mean(0) for kind in (0, 1)]
         spread = np.linalg.norm(places[group.numpy() == 0] - middles[0], axis=1).mean()
@@ -44,7 +46,7 @@ def test_a_map_keeps_groups_together_and_is_the_same_each_time(count: int, metho
 
 def test_equal_embeddings_have_a_map_too() -> None:
     for collapsed in (torch.ones(5, 3), torch.ones(5, 1), torch.ones(40, 8), torch.ones(1, 3), torch.rand(40, 1) * 9):
-        assert np.isfinite(places_on_a_map(collapsed)[0]).all()
+        assert np.isfinite(places_on_a_map(collapsed).at).all()
 
 
 def test_a_sample_takes_as_many_of_each_class() -> None:

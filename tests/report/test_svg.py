@@ -5,8 +5,11 @@ import re
 import numpy as np
 from matplotlib.figure import Figure
 
-from info_nce.report.figures import loss_curve, similarity_matrix
-from info_nce.report.palette import OF_CLASSES, OF_FEATURES, VARIABLES
+from info_nce.plots.pairs import class_similarity
+from info_nce.plots.palette import OF_CLASSES
+from info_nce.plots.scores import OF_FEATURES
+from info_nce.plots.training import loss_curve
+from info_nce.report.palette import VARIABLES
 from info_nce.report.svg import inline_svg
 from tests.evaluation.fakes import logged
 
@@ -37,7 +40,7 @@ def test_text_stays_text_and_has_no_font_of_its_own() -> None:
 
 
 def test_nothing_points_outside_and_nothing_reaches_the_whole_page() -> None:
-    svg = inline_svg(similarity_matrix(np.eye(4, dtype=np.float32), {"a": 2, "b": 2}), "m", "x")
+    svg = inline_svg(class_similarity(np.eye(4, dtype=np.float32), {"a": 2, "b": 2}), "m", "x")
     assert "http" not in svg
     assert "<style" not in svg
     assert "<!DOCTYPE" not in svg

@@ -12,13 +12,14 @@ from torch import Tensor
 
 from info_nce.errors import needs_extra
 from info_nce.evaluation.matches import Match
+from info_nce.plots.palette import BLUE as QUERY
+from info_nce.plots.palette import INK, MUTED
 from info_nce.recipes.files import write_safely
 
 with needs_extra("plots"):
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INK, MUTED, QUERY = "#1b1f24", "#4a525c", "#0072b2"
 _PER_ROW = 10
 # A longer list is for the table; a picture of it would take minutes and help nobody.
 MOST_DRAWN = 50

@@ -39,7 +39,7 @@ def inline_svg(figure: Figure, name: str, text: str) -> Html:
     # Text as text, and ids that depend on nothing but the figure: the same run gives the same bytes.
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # the browser has more fonts
-        figure.savefig(drawn, format="svg", metadata={"Date": None})
+        figure.savefig(drawn, format="svg", metadata={"Date": None}, facecolor="none")  # on the page's own ground
     svg = _DROPPED.sub("", drawn.getvalue()).replace("xlink:href", "href")
     svg = re.sub(
         r'(<svg)[^>]*?(viewBox="[^"]*")[^>]*>', rf'\1 \2 role="img" aria-label="{_escaped(text)}">', svg, count=1

@@ -3,7 +3,8 @@
 from info_nce.evaluation.results import LINEAR, RAW, Accuracy, Evaluation
 from info_nce.evaluation.scorecard import TRAINED, UNTRAINED
 from info_nce.evaluation.verdict import percent
-from info_nce.report.figures import MOST_CLASSES, by_class
+from info_nce.plots.canvas import MOST_CLASSES
+from info_nce.plots.scores import by_class
 from info_nce.report.gather import PictureMaterial
 from info_nce.report.html import Html, details, element, figure, pair, section, table
 from info_nce.report.sections.results import share

@@ -3,7 +3,7 @@
 from info_nce.evaluation.results import ALL, FAR, LINEAR, RAW, Accuracy, Difference, Evaluation
 from info_nce.evaluation.scorecard import TRAINED, UNTRAINED
 from info_nce.evaluation.verdict import percent, points
-from info_nce.report.figures import accuracies
+from info_nce.plots.scores import accuracies
 from info_nce.report.gather import PictureMaterial
 from info_nce.report.html import Html, element, figure, joined, pair, scrolling, section, unbroken
 from info_nce.report.svg import inline_svg

@@ -2,7 +2,7 @@
 
 from info_nce.evaluation.scorecard import TRAINED
 from info_nce.evaluation.tables import number
-from info_nce.report.figures import shares
+from info_nce.plots.scores import shares
 from info_nce.report.gather import Material
 from info_nce.report.html import Html, details, element, figure, section, table, unbroken
 from info_nce.report.svg import inline_svg

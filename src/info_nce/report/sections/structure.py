@@ -8,11 +8,12 @@ from torch.nn import functional
 from info_nce.evaluation.results import RAW
 from info_nce.evaluation.scorecard import TRAINED
 from info_nce.evaluation.verdict import percent
-from info_nce.report.figures import labels_on_map, projection, similarity_matrix
+from info_nce.plots.maps import labels_on_map, places_on_a_map, wide_map
+from info_nce.plots.pairs import class_similarity
+from info_nce.plots.thumbnails import map_of
 from info_nce.report.gather import PictureMaterial, Sample
 from info_nce.report.html import Html, element, figure, joined, pair, scrolling, section, unbroken
-from info_nce.report.measures import places_on_a_map, same_class_wins
-from info_nce.report.pictures import map_of
+from info_nce.report.measures import same_class_wins
 from info_nce.report.sections.neighbours import neighbours
 from info_nce.report.svg import inline_svg
 
@@ -50,17 +51,17 @@ def _matrix(
     title = f"{kind.capitalize()}: a pair of one class is the more similar one {wins} of the time"
     sizes = {names[label]: n for label, n in enumerate(labels.bincount().tolist()) if n}
     text = f"A matrix of cosine similarities of {len(labels)} test pictures, sorted by class. {title}."
-    return figure(inline_svg(similarity_matrix(similarity.numpy(), sizes), id_, text), title, id_=id_)
+    return figure(inline_svg(class_similarity(similarity.numpy(), sizes), id_, text), title, id_=id_)
 
 
 def _map(sample: Sample) -> Html:
     pictures = sample.pictures
-    places, method = places_on_a_map(sample.h)
+    found = places_on_a_map(sample.h)
     known = pictures.labels is not None
-    kinds = pictures.labels.numpy() if pictures.labels is not None else np.zeros(len(places), dtype=np.int64)
-    labels = labels_on_map(places, kinds, pictures.class_names) if known else []
-    drawn = projection(places, map_of(pictures.images, places, kinds, labels=labels), kinds, labels)
-    title = f"A {method} map of {len(pictures):,} pictures that it never trained on"
+    kinds = pictures.labels.numpy() if pictures.labels is not None else np.zeros(len(found.at), dtype=np.int64)
+    labels = labels_on_map(found.at, kinds, pictures.class_names) if known else []
+    drawn = wide_map(found.at, map_of(pictures.images, found.at, kinds, labels=labels), kinds, labels)
+    title = f"A {found.method} map of {len(pictures):,} pictures that it never trained on"
     note = "Pictures that the encoder finds similar lie close together; distances between far groups mean little."
     if known:
         note += " Frames and dots have the colour of the class, which training never saw."

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from info_nce.report.figures import alignment_and_uniformity, learning_rate, loss_curve
+from info_nce.plots.training import learning_rate, loss_curve, loss_in_words, spread_curves, spread_in_words
 from info_nce.report.gather import Material
 from info_nce.report.html import Html, details, element, figure, pair, section, table
 from info_nce.report.svg import inline_svg
@@ -21,14 +21,8 @@ def training(found: Material) -> Html:
     metrics = found.metrics
     if not metrics:
         return section("How training went", element("p", "Nothing was logged."), id_="training")
-    first, last = metrics[0], metrics[-1]
-    loss = (
-        f"The loss went from {first['loss']:.2f} to {last['loss']:.2f} nats; guessing is {last['log_candidates']:.2f}"
-    )
-    spread = _minus(
-        f"Alignment went from {first['alignment']:.2f} to {last['alignment']:.2f}, "
-        f"uniformity from {first['uniformity']:.2f} to {last['uniformity']:.2f}"
-    )
+    last = metrics[-1]
+    loss, spread = loss_in_words(metrics), spread_in_words(metrics)
     text = (
         f"{int(last['step']):,} steps in {_duration(last['seconds'])}. At each, every query had to pick its own key "
         f"out of {round(math.exp(last['log_candidates'])):,} candidates."
@@ -44,7 +38,7 @@ def training(found: Material) -> Html:
                 figure(inline_svg(learning_rate(metrics), "rate", f"A line over the steps. {rate}."), rate, id_="rate"),
             ),
             figure(
-                inline_svg(alignment_and_uniformity(metrics), "spread", f"Two lines over the steps. {spread}."),
+                inline_svg(spread_curves(metrics), "spread", f"Two lines over the steps. {spread}."),
                 spread,
                 _GEOMETRY,
                 id_="spread",

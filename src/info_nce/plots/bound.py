@@ -1,0 +1,150 @@
+"""How much mutual information does the loss vouch for, and where does it stop?"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from info_nce import info_nce
+from info_nce.errors import SettingError, needs_extra
+from info_nce.plots.canvas import canvas, check_least, legend, plain_numbers, titled
+from info_nce.plots.palette import BLUE, INK, MUTED
+from info_nce.similarity import DotProduct
+
+with needs_extra("plots"):
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import NullLocator
+
+# Enough of each size for bars that hide behind their marks.
+_CELLS, _MOST = 1 << 20, 128
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What the loss vouches for with each number of candidates.
+
+    Args:
+        candidates: of a query, its positive among them.
+        values: log candidates - loss, in nats.
+        errors: one standard error of each, from independent batches.
+        information: what there is, in nats.
+    """
+
+    candidates: tuple[int, ...]
+    values: tuple[float, ...]
+    errors: tuple[float, ...]
+    information: float
+
+
+def gaussian_bound(
+    candidates: Sequence[int] = (2, 4, 8, 16, 32, 64, 128, 256, 512, 1024),
+    *,
+    information: float = 6.0,
+    dimension: int = 20,
+    batches: int = 16,
+    seed: int = 0,
+) -> Measured:
+    r"""What does the loss vouch for where everything is known: correlated Gaussians, and the best critic there is?
+
+    x ~ N(0, I), y = ρ x + √(1 - ρ²) ε, with ρ such that the mutual information is -(d / 2) log(1 - ρ²). The critic
+    log p(y | x) / p(y) is, but for what depends on x alone, the inner product of [ρ x / v, -ρ² / (2 v)] and [y, |y|²],
+    with v = 1 - ρ²; so the library's own InfoNCE can be asked.
+
+    Args:
+        candidates: K of each batch of K pairs.
+        information: in nats.
+        dimension: d.
+        batches: the fewest, of each size; small ones are drawn more often.
+        seed: of the draws.
+
+    Raises:
+        SettingError: one of the numbers is too small.
+
+    Source:
+        Poole et al. 2019, arXiv:1905.06922.
+    """
+    check_least(
+        candidates=(min(candidates), 1), information=(information, 0), dimension=(dimension, 1), batches=(batches, 2)
+    )
+    chance = torch.Generator().manual_seed(seed)
+    rho = math.sqrt(-math.expm1(-2 * information / dimension))
+    v = 1 - rho**2
+    values, errors = [], []
+    for count in candidates:
+        draws = []
+        for _ in range(max(batches, min(_MOST, _CELLS // count**2))):
+            x, noise = torch.randn(2, count, dimension, generator=chance, dtype=torch.float64)
+            y = rho * x + math.sqrt(v) * noise
+            query = torch.cat([rho / v * x, torch.full_like(x[:, :1], -(rho**2) / (2 * v))], 1)
+            key = torch.cat([y, y.square().sum(1, keepdim=True)], 1)
+            draws.append(math.log(count) - info_nce(query, key, temperature=1.0, similarity=DotProduct()).item())
+        values.append(float(np.mean(draws)))
+        errors.append(float(np.std(draws, ddof=1) / math.sqrt(len(draws))))
+    return Measured(tuple(candidates), tuple(values), tuple(errors), information)
+
+
+def information_bound(
+    candidates: Sequence[int],
+    values: Sequence[float],
+    *,
+    errors: Sequence[float] | None = None,
+    information: float | None = None,
+) -> Figure:
+    """How much mutual information does the loss vouch for, with each number of candidates?
+
+    Args:
+        candidates: K, of a query, its positive among them.
+        values: log K - loss, in nats.
+        errors: one standard error of each, from independent batches; the rows of one batch are not.
+        information: what there really is, where it is known.
+
+    Returns:
+        The bound over K on a logarithmic axis, with two standard errors to both sides; the line log K, above which no
+        bound can lie; and the truth.
+
+    Raises:
+        SettingError: the lengths differ, nothing is given, or a K is no number of candidates.
+
+    Source:
+        van den Oord, Li, Vinyals 2018, arXiv:1807.03748, section 2.3; Poole et al. 2019, arXiv:1905.06922.
+    """
+    lengths = {len(candidates), len(values), len(candidates if errors is None else errors)}
+    if len(lengths) > 1 or not len(candidates) or min(candidates) < 1:
+        raise SettingError(
+            "every number of candidates needs a value, and an error if there are errors.",
+            got=f"{len(candidates)} numbers of candidates, {len(values)} values"
+            + ("" if errors is None else f", {len(errors)} errors"),
+            expected="as many of each, at least one, and candidates >= 1",
+            advice="information_bound([16, 64, 256], [2.4, 3.4, 4.2], information=6.0)",
+        )
+    figure, axes = canvas(3.6)
+    line = np.array([min(candidates), max(candidates)], dtype=np.float64)
+    axes.plot(line, np.log(line), color=MUTED, linestyle=(0, (5, 3)), linewidth=1.3, label="log K")
+    if information is not None:
+        axes.axhline(information, color=INK, linewidth=1.2, label=f"the truth: {information:.2f} nats")
+    reach = None if errors is None else 2 * np.asarray(errors)
+    axes.errorbar(
+        candidates,
+        values,
+        reach,
+        color=BLUE,
+        marker="o",
+        markersize=5,
+        linewidth=2,
+        elinewidth=1.4,
+        label="log K − loss",
+    )
+    axes.set_xscale("log", base=2)
+    plain_numbers(axes.xaxis)
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set(xlabel="candidates of a query, K", ylabel="mutual information (nats)")
+    legend(axes, 3)
+    best = int(np.argmax(values))
+    of = "" if information is None else f" of {information:.2f}"
+    title = (
+        f"With {candidates[best]:,} candidates the loss vouches for {values[best]:.2f}{of} nats, "
+        "and never for more than log K."
+    )
+    return titled(figure, title, "" if errors is None else "Bars: two standard errors to both sides.")
