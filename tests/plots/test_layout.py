@@ -82,6 +82,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "projection of points": lambda: plots.projection(embeddings(), layout=plots.pca),
     "projection of one": lambda: plots.projection(embeddings(1)),
     "training": lambda: plots.training_curves(metrics()),
+    "training of one step": lambda: plots.training_curves(metrics(1)),
     "training of your own": lambda: plots.training_curves([{"step": 1, "loss": 4.0}, {"step": 2, "loss": math.nan}]),
     "report: loss": lambda: loss_curve(metrics()),
     "report: alignment and uniformity": lambda: spread_curves(metrics()),

@@ -479,6 +479,13 @@ def test_curves_of_your_own_need_but_steps_and_losses() -> None:
     assert [text.get_text() for text in plots.training_curves(half).axes[0].texts] == ["guessing: log 9 = 2.20", "1.00"]
 
 
+def test_one_step_is_a_point_in_every_panel() -> None:
+    figure = plots.training_curves(metrics()[:1])
+    assert title(figure) == "The loss is 4.00 nats; guessing is 3.43."
+    assert [axes.lines[-1].get_marker() for axes in figure.axes] == ["o", "o", "o"]
+    assert [line.get_marker() for line in plots.training_curves(metrics()).axes[1].lines] == ["None"]
+
+
 def test_the_way_through_the_plane_begins_hollow_and_ends_full() -> None:
     lines = metrics()
     figure = plots.alignment_uniformity(lines)

@@ -88,7 +88,7 @@ def similarity_matrix(
         f"{_found(by_row, own, 1)} of {int(own.any(1).sum())} queries find their own key, "
         f"{_found(by_column, own, 0)} of {int(own.any(0).sum())} keys their query."
     )
-    return titled(figure, title, f"Outlined: who belongs together. Temperature {temperature:g}.")
+    return titled(figure, title, f"Outlined: who belongs together. Temperature {temperature:.3g}.")
 
 
 def class_similarity(similarity: Float[NDArray[np.float32], "n n"], sizes: Mapping[str, int]) -> Figure:

@@ -21,6 +21,8 @@ with needs_extra("plots"):
 Metrics: TypeAlias = Sequence[Mapping[str, float]]
 """One mapping for each logged step, oldest first, as a run's metrics.jsonl holds them."""
 
+# a line, and what a line of one point is drawn as
+_SINGLE = ("-", "o")
 # the later, the darker
 _LATER = LinearSegmentedColormap.from_list("later", ["#c3ddf0", BLUE])
 
@@ -137,6 +139,8 @@ def loss_in_words(metrics: Metrics) -> str:
     """Say where the loss came from and went to, and what guessing is."""
     first, last = metrics[0], metrics[-1]
     guessing = f"; guessing is {last['log_candidates']:.2f}" if "log_candidates" in last else ""
+    if len(metrics) == 1:
+        return f"The loss is {last['loss']:.2f} nats{guessing}"
     return f"The loss went from {first['loss']:.2f} to {last['loss']:.2f} nats{guessing}"
 
 
@@ -202,7 +206,7 @@ def _loss(axes: Axes, metrics: Metrics) -> None:
 
 def _temperature(axes: Axes, metrics: Metrics) -> None:
     steps, values = _column(metrics, "step"), _column(metrics, "temperature")
-    axes.plot(steps, values, color=BLUE, linewidth=2)
+    axes.plot(steps, values, _SINGLE[len(steps) == 1], color=BLUE, linewidth=2)
     axes.set(ylim=(0, _top(values, 1.25)), ylabel="temperature")
     _over_steps(axes)
     axes.yaxis.set_major_locator(MaxNLocator(3))
@@ -210,7 +214,7 @@ def _temperature(axes: Axes, metrics: Metrics) -> None:
 
 def _learning_rate(axes: Axes, metrics: Metrics) -> None:
     steps, rate = _column(metrics, "step"), _column(metrics, "learning_rate")
-    axes.plot(steps, rate, color=BLUE, linewidth=2)
+    axes.plot(steps, rate, _SINGLE[len(steps) == 1], color=BLUE, linewidth=2)
     axes.set(ylim=(0, _top(rate, 1.1)), ylabel="learning rate")
     _over_steps(axes)
     axes.yaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
@@ -219,7 +223,7 @@ def _learning_rate(axes: Axes, metrics: Metrics) -> None:
 
 def _over_steps(axes: Axes) -> None:
     axes.set_xlabel("step")
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
     plain_numbers(axes.xaxis)
 
 
