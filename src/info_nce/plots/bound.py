@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from info_nce import info_nce
+from info_nce.diagnostics import CorrelatedGaussian, info_nce_bound
 from info_nce.errors import SettingError, needs_extra
 from info_nce.plots.canvas import canvas, check_least, legend, plain_numbers, titled
 from info_nce.plots.palette import BLUE, INK, MUTED
@@ -46,11 +47,7 @@ def gaussian_bound(
     batches: int = 16,
     seed: int = 0,
 ) -> Measured:
-    r"""What does the loss vouch for where everything is known: correlated Gaussians, and the best critic there is?
-
-    x ~ N(0, I), y = ρ x + √(1 - ρ²) ε, with ρ such that the mutual information is -(d / 2) log(1 - ρ²). The critic
-    log p(y | x) / p(y) is, but for what depends on x alone, the inner product of [ρ x / v, -ρ² / (2 v)] and [y, |y|²],
-    with v = 1 - ρ²; so the library's own InfoNCE can be asked.
+    """What does the loss vouch for where everything is known: correlated Gaussians, and the best critic there is?
 
     Args:
         candidates: K of each batch of K pairs.
@@ -60,26 +57,21 @@ def gaussian_bound(
         seed: of the draws.
 
     Raises:
-        SettingError: one of the numbers is too small.
+        SettingError: a number of candidates or of batches is too small.
+        ArgumentError: there is no dimension, or information is out of range.
 
     Source:
         Poole et al. 2019, arXiv:1905.06922.
     """
-    check_least(
-        candidates=(min(candidates), 1), information=(information, 0), dimension=(dimension, 1), batches=(batches, 2)
-    )
-    chance = torch.Generator().manual_seed(seed)
-    rho = math.sqrt(-math.expm1(-2 * information / dimension))
-    v = 1 - rho**2
+    check_least(candidates=(min(candidates), 1), batches=(batches, 2))
+    data, chance = CorrelatedGaussian(dimension, information), torch.Generator().manual_seed(seed)
     values, errors = [], []
     for count in candidates:
         draws = []
         for _ in range(max(batches, min(_MOST, _CELLS // count**2))):
-            x, noise = torch.randn(2, count, dimension, generator=chance, dtype=torch.float64)
-            y = rho * x + math.sqrt(v) * noise
-            query = torch.cat([rho / v * x, torch.full_like(x[:, :1], -(rho**2) / (2 * v))], 1)
-            key = torch.cat([y, y.square().sum(1, keepdim=True)], 1)
-            draws.append(math.log(count) - info_nce(query, key, temperature=1.0, similarity=DotProduct()).item())
+            query, key = data.critic(*data.sample(count, generator=chance, dtype=torch.float64))
+            loss = info_nce(query, key, temperature=1.0, similarity=DotProduct())
+            draws.append(info_nce_bound(loss.item(), count))
         values.append(float(np.mean(draws)))
         errors.append(float(np.std(draws, ddof=1) / math.sqrt(len(draws))))
     return Measured(tuple(candidates), tuple(values), tuple(errors), information)

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from info_nce import checks
+from info_nce.diagnostics import effective_rank, singular_spectrum
 from info_nce.errors import SettingError, needs_extra
 from info_nce.plots.canvas import canvas, legend, plain_numbers, shortened, titled
 from info_nce.plots.palette import BLUE, GREY, NEGATIVE, VERMILION
@@ -18,12 +18,6 @@ with needs_extra("plots"):
 _LOOKS = ((BLUE, "-"), (GREY, (0, (5, 2))), (VERMILION, (0, (2, 1.5))), (NEGATIVE, (0, (6, 2, 1, 2))))
 # What is smaller than the largest by more than this is rounding.
 _SMALLEST = 1e-7
-
-
-def singular_values(embeddings: Float[Tensor, "n d"]) -> Float[Tensor, " k"]:
-    """How far do embeddings reach in each direction? Those of the centred embeddings, relative to the largest."""
-    strengths: Tensor = torch.linalg.svdvals(embeddings.double() - embeddings.double().mean(0))
-    return strengths / strengths[0]
 
 
 def spectrum(embeddings: Float[Tensor, "n d"] | Mapping[str, Float[Tensor, "n d"]]) -> Figure:
@@ -45,8 +39,6 @@ def spectrum(embeddings: Float[Tensor, "n d"] | Mapping[str, Float[Tensor, "n d"
         Jing et al. 2022, arXiv:2110.09348; the effective rank: Roy and Vetterli 2007. Differs: the paper draws the
         covariance's singular values, which are the squares of these.
     """
-    from info_nce.evaluation.geometry import effective_rank  # noqa: PLC0415 (other figures need none of its packages)
-
     sets = dict(embeddings) if isinstance(embeddings, Mapping) else {"embeddings": embeddings}
     if not 0 < len(sets) <= len(_LOOKS):
         raise SettingError(
@@ -72,7 +64,8 @@ def spectrum(embeddings: Float[Tensor, "n d"] | Mapping[str, Float[Tensor, "n d"
     ranks, lowest = [], 1.0
     for (name, given), (colour, dashes) in zip(sets.items(), _LOOKS, strict=False):
         found, short = given.detach().cpu(), shortened(name, 24)
-        values = singular_values(found)
+        strengths = singular_spectrum(found)
+        values = strengths / strengths[0]
         axes.plot(range(1, len(values) + 1), values, color=colour, linestyle=dashes, linewidth=2, label=short)
         ranks.append(f"{f'{short} ' if len(sets) > 1 else ''}{effective_rank(found):.1f} of {found.shape[1]}")
         lowest = min(lowest, float(values[values > _SMALLEST].min()))
