@@ -12,7 +12,19 @@ from info_nce.checks import check_choice, check_number
 from info_nce.coded import Coded
 from info_nce.scores import ROWS, Role, Tile
 
-__all__ = ["Count", "LogSumExp", "Maximum", "Softplus", "Statistic", "Sum", "log_sum_exp"]
+__all__ = [
+    "Count",
+    "LogSumExp",
+    "Maximum",
+    "Reaching",
+    "Softplus",
+    "Squares",
+    "Statistic",
+    "Sum",
+    "Tied",
+    "Tilted",
+    "log_sum_exp",
+]
 
 
 def log_sum_exp(values: Tensor, dim: int) -> Tensor:
@@ -190,3 +202,70 @@ class Softplus(Statistic):
     def pull(self, tile: Tile, dim: int, total: Tensor) -> Tensor:  # noqa: ARG002 - the total does not matter
         """The probability of the wrong answer, with its sign."""
         return torch.sigmoid(tile.of(self.over, dim, float("-inf") * self.sign) * self.sign) * self.sign
+
+
+@dataclass(frozen=True)
+class Marked(Statistic):
+    """What compares each logit with the mark of its line. For looking, never for a gradient."""
+
+    differentiable = False
+
+    def alone(self, logit: Tensor) -> Tensor:
+        """Never asked: one cell has no mark without its line."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Reaching(Marked):
+    """How many logits reach the mark, up to rounding. NaN does: whatever is no number is not below it."""
+
+    def of(self, tile: Tile, dim: int) -> Tensor:
+        """Count them."""
+        mark, slack = tile.marks(dim)
+        return (self._inside(tile, dim) * ~(tile.logits < mark - slack)).sum(dim)
+
+
+@dataclass(frozen=True)
+class Tied(Marked):
+    """How many logits are the mark, up to rounding."""
+
+    def of(self, tile: Tile, dim: int) -> Tensor:
+        """Count them."""
+        mark, slack = tile.marks(dim)
+        return (self._inside(tile, dim) * ((tile.logits - mark).abs() <= slack)).sum(dim)
+
+
+@dataclass(frozen=True)
+class Squares(Marked):
+    """The sum of squared differences from the mark: of squares of the logits themselves, too few digits would be left."""
+
+    def of(self, tile: Tile, dim: int) -> Tensor:
+        """Add them up."""
+        mark, _ = tile.marks(dim)
+        square = (tile.logits - mark).square()
+        unfit = tile.unfit(self.over, dim)
+        return (square if unfit is None else square.masked_fill(unfit, 0)).sum(dim)
+
+
+@dataclass(frozen=True)
+class Tilted(Marked):
+    """log of the sum of |logit - mark| exp(logit) over the logits above the mark (side 1) or below it (side -1).
+
+    Both sides, and the log-sum-exp of the same cells, give the mean of the logits under their softmax, and so its
+    entropy, in totals of positive numbers, which merge in log space.
+    """
+
+    side: Literal[-1, 1] = 1
+    identity = float("-inf")
+
+    def of(self, tile: Tile, dim: int) -> Tensor:
+        """Sum in log space."""
+        mark, _ = tile.marks(dim)
+        logits = tile.of(self.over, dim, float("-inf"))
+        # exp takes more away than the distance adds
+        distance = ((logits - mark) * self.side).clamp(min=0).masked_fill(logits == float("-inf"), 0)
+        return log_sum_exp(logits + torch.log(distance), dim)
+
+    def merge(self, one: Tensor, other: Tensor) -> Tensor:
+        """Sum the parts in log space."""
+        return torch.logaddexp(one, other)

@@ -100,6 +100,8 @@ class Part:
         """Add the operands' gradient, from all totals of this part's lines and what the loss changes by with them."""
         forces = []
         for worker in self.workers:
+            if not worker.moves:
+                continue
             places = [self.dims.index(dim) for dim in worker.way]
             forces.append(worker.force([totals[i] for i in places], [slopes[i] for i in places]))
         if forces:

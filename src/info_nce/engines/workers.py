@@ -19,9 +19,13 @@ __all__ = ["Alone", "ByDefinition", "Chances", "Excluded", "InPlace", "Shared", 
 
 @runtime_checkable
 class Worker(Protocol):
-    """Some statistics of a part, along some directions."""
+    """Some statistics of a part, along some directions.
+
+    `moves`: whether a gradient comes from any of them.
+    """
 
     way: Sequence[int]
+    moves: bool
 
     def totals(self) -> Sequence[Totals]:
         """Of each line, by direction."""
@@ -76,6 +80,8 @@ class Excluded:
 class Shared:
     """Log-sum-exps over the same cells, from one exponential."""
 
+    moves = True
+
     def __init__(self, exponentials: Exponentials, powers: Mapping[str, float], way: Sequence[int]) -> None:
         self.exponentials, self.powers, self.way = exponentials, powers, way
 
@@ -96,6 +102,8 @@ class Shared:
 
 class Chances:
     """What a binary classifier pays for each cell, and its gradient, from one exponential."""
+
+    moves = True
 
     def __init__(self, binary: Binary, names: Collection[str], way: Sequence[int]) -> None:
         self.binary, self.names, self.way = binary, names, way
@@ -126,6 +134,7 @@ class InPlace:
         if excluded.suspects:
             torch.threshold_(cells, BURIED / 2, float("-inf"))
         self.cells, self.statistics, self.way = cells, statistics, way
+        self.moves = any(statistic.differentiable for statistic in statistics.values())
 
     def totals(self) -> Sequence[Totals]:
         """Of each line, by direction."""
@@ -154,6 +163,7 @@ class ByDefinition:
 
     def __init__(self, tile: Tile, statistics: Statistics, way: Sequence[int]) -> None:
         self.tile, self.statistics, self.way = tile, statistics, way
+        self.moves = any(statistic.differentiable for statistic in statistics.values())
 
     def totals(self) -> Sequence[Totals]:
         """Of each line, by direction."""
