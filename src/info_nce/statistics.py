@@ -222,7 +222,7 @@ class Reaching(Marked):
     def of(self, tile: Tile, dim: int) -> Tensor:
         """Count them."""
         mark, slack = tile.marks(dim)
-        return (self._inside(tile, dim) * ~(tile.logits < mark - slack)).sum(dim)
+        return (self._inside(tile, dim) * ~(tile.logits.detach() < mark - slack)).sum(dim)
 
 
 @dataclass(frozen=True)
@@ -232,7 +232,7 @@ class Tied(Marked):
     def of(self, tile: Tile, dim: int) -> Tensor:
         """Count them."""
         mark, slack = tile.marks(dim)
-        return (self._inside(tile, dim) * ((tile.logits - mark).abs() <= slack)).sum(dim)
+        return (self._inside(tile, dim) * ((tile.logits.detach() - mark).abs() <= slack)).sum(dim)
 
 
 @dataclass(frozen=True)
@@ -242,7 +242,7 @@ class Squares(Marked):
     def of(self, tile: Tile, dim: int) -> Tensor:
         """Add them up."""
         mark, _ = tile.marks(dim)
-        square = (tile.logits - mark).square()
+        square = (tile.logits.detach() - mark).square()
         unfit = tile.unfit(self.over, dim)
         return (square if unfit is None else square.masked_fill(unfit, 0)).sum(dim)
 
@@ -261,7 +261,7 @@ class Tilted(Marked):
     def of(self, tile: Tile, dim: int) -> Tensor:
         """Sum in log space."""
         mark, _ = tile.marks(dim)
-        logits = tile.of(self.over, dim, float("-inf"))
+        logits = tile.of(self.over, dim, float("-inf")).detach()
         # exp takes more away than the distance adds
         distance = ((logits - mark) * self.side).clamp(min=0).masked_fill(logits == float("-inf"), 0)
         return log_sum_exp(logits + torch.log(distance), dim)

@@ -13,7 +13,18 @@ from torch.testing import assert_close
 from info_nce.engines import Auto, Dense, Engine, Tiled, auto, tiled
 from info_nce.engines.blocks import Spot
 from info_nce.scores import COLUMNS, ROWS, Role, ScoreMatrix
-from info_nce.statistics import Count, LogSumExp, Maximum, Softplus, Statistic, Sum
+from info_nce.statistics import (
+    Count,
+    LogSumExp,
+    Maximum,
+    Reaching,
+    Softplus,
+    Squares,
+    Statistic,
+    Sum,
+    Tied,
+    Tilted,
+)
 from tests.strategies import Problem, cuts, law, lists, normal, problems, seeds, tile_sizes
 
 ROLES: tuple[Role, ...] = ("candidates", "positives", "negatives")
@@ -25,6 +36,11 @@ MAKERS: dict[str, Callable[[Role], Statistic]] = {
     "maximum": Maximum,
     "softplus": Softplus,
     "softplus of minus": lambda role: Softplus(role, sign=-1),
+    "reaching": Reaching,
+    "tied": Tied,
+    "squares": Squares,
+    "tilted": Tilted,
+    "tilted down": lambda role: Tilted(role, side=-1),
 }
 STATISTICS: dict[str, Statistic] = {f"{name} {role}": make(role) for role in ROLES for name, make in MAKERS.items()}
 engines = st.one_of(st.just(Dense()), st.builds(Tiled, tile_sizes, tile_sizes))
@@ -116,6 +132,7 @@ PROBLEM = Problem(
     (torch.tensor([3, 4, 4, 3, 3]), torch.tensor([5, 4, 3, 3, 5, 5, 4])),
     normal(7, seed=3).requires_grad_(),
     (normal(5, seed=4), normal(7, seed=5)),
+    marks=(normal(5, seed=6), normal(7, seed=7)),
 )
 
 

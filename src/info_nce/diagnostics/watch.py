@@ -75,8 +75,7 @@ class Watch(Engine):
     def batch(self) -> BatchDiagnostics | None:
         """What was seen of the last loss; None before the first, and of one inside of `torch.compile`.
 
-        A loss that compares several times, such as `Matryoshka` with its widths or `CPC` with its steps, leaves the
-        last comparison.
+        A loss that compares several times, such as `Matryoshka` with its widths, leaves the last comparison.
         """
         return None if self._sight is None else reduced(_rows(self._sight))
 
@@ -246,7 +245,7 @@ def _unit(units: Sequence[tuple[Tensor | None, Tensor | None]], lines: int) -> t
     shift = torch.cat([of.flatten() for of in shifts]).double()
     alike = len(shift) > 0 and bool((shift == shift[0]).all())
     same = all(torch.equal(unit, known[0]) for unit in known) and known[0].numel() in {1, lines}
-    return known[0] if same else unknown, shift[0] if alike else unknown
+    return (known[0], shift[0]) if alike and same else (unknown, unknown)
 
 
 @contextmanager
