@@ -170,7 +170,7 @@ def _mean(values: Tensor) -> float:
 
 
 def _spread(values: Tensor) -> float:
-    return float(values.double().std(correction=0))
+    return float(values.double().std(correction=0)) if len(values) else float("nan")
 
 
 def _median(values: Tensor) -> float:

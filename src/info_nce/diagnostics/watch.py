@@ -91,7 +91,10 @@ class Watch(Engine):
         value = self.engine.loss(replace(problem, matrices=matrices, statistics=statistics, formula=recording))
         units = [(m.unit, None if m.offset is None else m.offset.detach()) for m in matrices]
         # a copy: a gradient of the gradient applies the formula again
-        self._sight = _Sight(marks, units, list(recording.seen))
+        seen = list(recording.seen)
+        if problem.symmetric and len(seen) == 1:  # the keys are the queries, and one direction stands for both
+            seen *= 2
+        self._sight = _Sight(marks, units, seen)
         return value
 
     def tiles(self, matrix: ScoreMatrix) -> Iterator[tuple[slice, slice]]:
