@@ -225,7 +225,5 @@ def lists(draw: st.DrawFn) -> tuple[ScoreMatrix, Sequence[Tensor]]:
         return matrix, [query, key, offset]
     table = normal(draw(sizes), d, seed=seed + 3).requires_grad_()
     lookup = torch.randint(len(table), (n, h), generator=torch.Generator().manual_seed(seed + 4))
-    matrix = ScoreMatrix(
-        query, table, positives=positives, out=Nowhere(), offset=offset, lookup=lookup, marks=compared
-    )
+    matrix = ScoreMatrix(query, table, positives=positives, out=Nowhere(), offset=offset, lookup=lookup, marks=compared)
     return matrix, [query, table, offset]

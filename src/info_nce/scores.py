@@ -212,8 +212,8 @@ class ScoreMatrix(Coded):
             module's parameters, listed here so that an engine can return their gradients.
         replicated: every rank has the same keys, such as those of a queue: no other rank has further ones.
         marks: a logit of each line, for those statistics that compare its cells with one.
-        unit: what a similarity of 1 is in nats, (), or (N) for one temperature per query; None if nobody knows. Only for
-            people to read similarities again.
+        unit: what a similarity of 1 is in nats, (), or (N) for one temperature per query, so that people can read
+            similarities again; None if nobody knows.
         mirrored: the keys are the queries, with the square root of the scale in both, and query i sees key j as query
             j sees key i: half of the matrix says all. `key` is `query` then.
     """

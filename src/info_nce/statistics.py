@@ -237,7 +237,7 @@ class Tied(Marked):
 
 @dataclass(frozen=True)
 class Squares(Marked):
-    """The sum of squared differences from the mark: of squares of the logits themselves, too few digits would be left."""
+    """The sum of squared differences from the mark: a spread is left with more digits than by squares of the logits."""
 
     def of(self, tile: Tile, dim: int) -> Tensor:
         """Add them up."""

@@ -11,8 +11,8 @@ Numbers = dict[str, float]
 def seen(row: Row, temperature: float) -> Numbers:
     """Of one query: who its candidates are, how it ranks them, and how the softmax shares its gradient out.
 
-    The gradient of the softmax's cross-entropy by a negative's logit is its probability, by the positive's that minus 1:
-    Wang and Liu 2021, arXiv:2012.09740, eq. 4 and 5. Entropy: of the probabilities among the negatives alone.
+    The gradient of the softmax's cross-entropy by a negative's logit is its probability, by the positive's that
+    minus 1: Wang and Liu 2021, arXiv:2012.09740, eq. 4 and 5. Entropy: of the probabilities among the negatives alone.
     """
     nan = math.nan
     positives, negatives = split(row, temperature)
@@ -31,6 +31,7 @@ def seen(row: Row, temperature: float) -> Numbers:
         "positive_similarity": mean(own) if own else nan,
         "negative_similarity": mean(others) if others else nan,
         "negative_similarity_spread": _deviation(others),
+        "surprise": total - log_sum_exp(positives) if positives else nan,
         "push": (math.exp(log_sum_exp(negatives) - total) if both else 0.0) if positives else nan,
         "hardest_share": max(shares) if shares else nan,
         "effective_negatives": math.exp(-sum(p * math.log(p) for p in shares if p)) if shares else nan,

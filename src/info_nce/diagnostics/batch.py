@@ -33,6 +33,8 @@ class Rows:
         negative_logit_spread: their standard deviation.
         positive_similarity, negative_similarity, negative_similarity_spread: the same, divided by 1 / temperature; NaN
             where candidates are shifted against each other (`log_q`).
+        surprise: of a softmax over the candidates, minus the log of the share that its positives have, in nats: what
+            InfoNCE would charge for one positive, whatever the loss is. log(candidates) = guessing.
         push: the share of the softmax's probability that its negatives have. That is how strongly it is pushed away
             from them, and pulled towards its positive: the softmax's gradient by the logits, added up over either. 0 =
             nothing left to learn, (candidates - 1) / candidates = all are alike.
@@ -53,6 +55,7 @@ class Rows:
     positive_similarity: Float[Tensor, " n"]
     negative_similarity: Float[Tensor, " n"]
     negative_similarity_spread: Float[Tensor, " n"]
+    surprise: Float[Tensor, " n"]
     push: Float[Tensor, " n"]
     hardest_share: Float[Tensor, " n"]
     effective_negatives: Float[Tensor, " n"]
@@ -77,6 +80,7 @@ class BatchDiagnostics:
         negative_similarity, negative_similarity_spread: over all pairs of a query and a negative. Of cosines, 0 is
             typical; 1 with a spread of 0 = collapsed.
         positive_logit, positive_logit_spread, negative_logit, negative_logit_spread: the same in nats.
+        surprise: the mean, see `Rows`: of any loss, what may be compared with `log_candidates`.
         push: the mean, see `Rows`. 0 = nothing left to learn, nearly 1 = nothing learned.
         hardest_share: the mean over queries of the share of the push that the nearest negative has.
         effective_negatives: the mean over queries of the number of negatives that share the push.
@@ -102,6 +106,7 @@ class BatchDiagnostics:
     positive_logit_spread: float
     negative_logit: float
     negative_logit_spread: float
+    surprise: float
     push: float
     hardest_share: float
     effective_negatives: float
@@ -155,6 +160,7 @@ def reduced(rows: Rows) -> BatchDiagnostics:
         positive_logit_spread=_spread(rows.positive_logit[pulled]),
         negative_logit=negatives["logit"][0],
         negative_logit_spread=negatives["logit"][1],
+        surprise=_mean(rows.surprise[pulled]),
         push=_mean(rows.push[pulled]),
         hardest_share=_mean(rows.hardest_share[pushed]),
         effective_negatives=_mean(rows.effective_negatives[pushed]),
@@ -178,7 +184,7 @@ def _median(values: Tensor) -> float:
 
 
 def _share(values: Tensor, chosen: Tensor) -> float:
-    """How many of the values that mean something are chosen; of NaN, which a query with a positive may have, none is."""
+    """How many of the values that mean something are chosen; NaN, which a query may have, is none of them."""
     known = ~torch.isnan(values)
     return float(chosen.double().sum() / known.double().sum())
 

@@ -22,7 +22,7 @@ from info_nce.pairing import Nowhere, Partner
 from info_nce.scores import Marks, ScoreMatrix
 from info_nce.statistics import Count, LogSumExp, Maximum, Reaching, Squares, Statistic, Sum, Tied, Tilted
 
-__all__ = ["Watch", "batch_diagnostics", "watching"]
+__all__ = ["Watch", "batch_diagnostics", "seen_by", "watching"]
 
 _WATCHED: dict[str, Statistic] = {
     "watched positives": Count("positives"),
@@ -228,6 +228,7 @@ def _rows(sight: _Sight) -> Rows:
         positive_similarity=(positive - shift) / unit,
         negative_similarity=(negative - shift) / unit,
         negative_similarity_spread=spread / unit,
+        surprise=of(has, every - total["pull"]),
         push=of(has, torch.exp(total["push"] - every)),
         hardest_share=of(rivals, torch.exp(total["hardest"] - total["push"])),
         effective_negatives=of(rivals, torch.minimum(effective, negatives)),
@@ -254,7 +255,9 @@ def _unit(units: Sequence[tuple[Tensor | None, Tensor | None]], lines: int) -> t
 @contextmanager
 def watching(criterion: nn.Module) -> Iterator[Watch]:
     """Within, every loss in this module is computed under one watch."""
-    faces = [module for module in criterion.modules() if isinstance(getattr(module, "engine", False), (Engine, NoneType))]
+    faces = [
+        module for module in criterion.modules() if isinstance(getattr(module, "engine", False), (Engine, NoneType))
+    ]
     if not faces:
         fail(
             DTypeError,
@@ -274,7 +277,7 @@ def watching(criterion: nn.Module) -> Iterator[Watch]:
             face.engine = engine  # type: ignore[assignment]  # as above
 
 
-def batch_diagnostics(criterion: nn.Module, *inputs: Any, **tensors: Any) -> BatchDiagnostics:  # noqa: ANN401 - as the loss is called
+def batch_diagnostics(criterion: nn.Module, *inputs: Any, **tensors: Any) -> BatchDiagnostics:
     """How does the loss of this batch come about?
 
     The loss is computed once, without a gradient, under a `Watch`; see there for what that costs.
@@ -299,6 +302,11 @@ def batch_diagnostics(criterion: nn.Module, *inputs: Any, **tensors: Any) -> Bat
     """
     with watching(criterion) as watch, torch.no_grad():
         criterion(*inputs, **tensors)
+    return seen_by(watch)
+
+
+def seen_by(watch: Watch) -> BatchDiagnostics:
+    """What was seen, or an error that says why nothing was."""
     batch = watch.batch
     if batch is None:
         fail(
