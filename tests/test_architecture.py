@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import info_nce
-from info_nce import checks, engines, functional, mining, neighbours, objectives, samplers, similarity
+from info_nce import checks, diagnostics, engines, functional, mining, neighbours, objectives, samplers, similarity
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = "info_nce"
@@ -32,6 +32,7 @@ LAYERS: list[list[str]] = [
     ["contrast"],
     ["losses"],
     ["functional", "views", "samplers", "from_scratch", "mistakes", "testing"],
+    ["diagnostics"],
 ]
 """From the bottom up: a module may import those of the layers below, not those beside it or above."""
 CORE = [name for layer in LAYERS for name in layer]
@@ -66,6 +67,7 @@ CELLS: dict[str, dict[str, set[str]]] = {
 PUBLIC: dict[str, set[str]] = {
     "": {*info_nce.__all__, "__version__"},
     "checks": set(checks.__all__),
+    "diagnostics": set(diagnostics.__all__),
     "engines": set(engines.__all__),
     "functional": set(functional.__all__),
     "mining": set(mining.__all__),
@@ -304,8 +306,8 @@ def test_the_table_of_the_architecture_lists_the_layers_in_this_order() -> None:
     section = ARCHITECTURE.partition("## Where things are")[2].partition("\n## ")[0]
     first_cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("|")][2:]
     rows = [re.findall(r"`(\w+)/?`", cell) for cell in first_cells]
-    below, application = rows[:-1], rows[-1]
-    assert [*below[:-1], sorted(below[-1])] == [*LAYERS[:-2], sorted(LAYERS[-2] + LAYERS[-1])]
+    *below, faces, diagnostics, application = rows
+    assert [*below, sorted(faces), diagnostics] == [*LAYERS[:-3], sorted(LAYERS[-3] + LAYERS[-2]), LAYERS[-1]]
     assert sorted([*application, "__main__"]) == sorted(APPLICATION)
 
 

@@ -17,7 +17,18 @@ import torch
 from torch.testing import assert_close
 
 import info_nce
-from info_nce import engines, from_scratch, functional, mining, neighbours, objectives, samplers, similarity, testing
+from info_nce import (
+    diagnostics,
+    engines,
+    from_scratch,
+    functional,
+    mining,
+    neighbours,
+    objectives,
+    samplers,
+    similarity,
+    testing,
+)
 from info_nce.losses.options import Options, Settings, Shared, Tensors
 
 losses = importlib.import_module("info_nce.losses")
@@ -34,6 +45,7 @@ MODULES: dict[str, ModuleType] = {
     "info_nce.losses": losses,
     "info_nce.from_scratch": from_scratch,
     "info_nce.testing": testing,
+    "info_nce.diagnostics": diagnostics,
 }
 SNAPSHOT = Path(__file__).with_name("public_api.txt")
 REGENERATE = "python -m tests.test_public_api > tests/public_api.txt"

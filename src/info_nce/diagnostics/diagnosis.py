@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from info_nce.checks import check_ids
 from info_nce.diagnostics.batch import BatchDiagnostics
-from info_nce.diagnostics.examine import CAUSES, SYMPTOMS
+from info_nce.diagnostics.examine import STAGES
 from info_nce.diagnostics.examined import Examined, Finding
 from info_nce.diagnostics.watch import seen_by, watching
 from info_nce.losses import Face
@@ -110,10 +110,16 @@ def diagnose(
         told=told,
         start=start,
     )
-    findings = [finding for check in CAUSES for finding in check(examined)]
-    if not findings:
-        findings = [finding for check in SYMPTOMS for finding in check(examined)]
-    return Diagnosis(tuple(sorted(findings, key=lambda finding: _ORDER.index(finding.severity))), batch)
+    return Diagnosis(_findings(examined), batch)
+
+
+def _findings(examined: Examined) -> tuple[Finding, ...]:
+    found: list[Finding] = []
+    for stage in STAGES:
+        if found and (stage is STAGES[-1] or any(finding.severity == "error" for finding in found)):
+            break
+        found += [finding for check in stage for finding in check(examined)]
+    return tuple(sorted(found, key=lambda finding: _ORDER.index(finding.severity)))
 
 
 def _is_side(value: object) -> bool:

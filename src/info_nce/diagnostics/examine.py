@@ -12,7 +12,7 @@ from info_nce.diagnostics.layout import wrong_layout
 from info_nce.losses import MoCo
 from info_nce.similarity import DotProduct
 
-__all__ = ["CAUSES", "SYMPTOMS"]
+__all__ = ["STAGES"]
 
 _LENGTH = 0.02
 """A length may differ from 1 by so much: bfloat16 rounds a component by 0.4 %, and float32 by far less."""
@@ -37,8 +37,8 @@ _NEAR = 0.9
 
 
 def not_finite(seen: Examined) -> Iterator[Finding]:
-    """Is every number a number?"""
-    for place, (side, slope) in enumerate(zip(seen.sides, seen.slopes, strict=True), start=1):
+    """Is every embedding a number?"""
+    for place, side in enumerate(seen.sides, start=1):
         bad = ~torch.isfinite(side).all(1)
         if bad.any():
             yield Finding(
@@ -49,7 +49,12 @@ def not_finite(seen: Examined) -> Iterator[Finding]:
                 "find the first step where it happens; a smaller learning rate, clipped gradients, bfloat16 in place "
                 "of float16; info_nce.checks.finite() names where",
             )
-        elif slope is not None and not torch.isfinite(slope).all():
+
+
+def gradient_not_finite(seen: Examined) -> Iterator[Finding]:
+    """Is the gradient a number, where the embeddings are?"""
+    for place, slope in enumerate(seen.slopes, start=1):
+        if slope is not None and not torch.isfinite(slope).all():
             yield Finding(
                 "gradient not finite",
                 "error",
@@ -103,7 +108,7 @@ def not_normalised(seen: Examined) -> Iterator[Finding]:
                 "not normalised",
                 "warning",
                 f"rows of input {place} have lengths from {low:.3g} to {high:.3g}, and inner products are divided by a "
-                f"temperature of {seen.temperature:.3g}: logits of positives are about {seen.batch.positive_logit:.3g}.",
+                f"temperature of {seen.temperature:.3g}: positive logits are about {seen.batch.positive_logit:.3g}.",
                 "similarity=Cosine(), the default, which normalises; or a temperature of 1",
             )
 
@@ -195,8 +200,9 @@ def duplicates(seen: Examined) -> Iterator[Finding]:
             what = (
                 f"{again} of {len(seen.ids)} rows show an item that another one shows, too: {len(counts)} items in all"
             )
-    # where all embeddings are nearly alike, many are so within rounding
-    if not what and seen.cosine and seen.batch.negative_similarity_spread > _FEW:
+    # where all embeddings are nearly alike, many are so within rounding; and zero is alike to everything
+    told_apart = seen.batch.negative_similarity_spread > _FEW and all(side.any(1).all() for side in seen.sides)
+    if not what and seen.cosine and told_apart:
         tied = float((rows.ties > 0).double().mean())
         if tied > _FEW:
             what = f"{tied:.0%} of the queries have a negative that is their positive again, up to rounding"
@@ -268,7 +274,7 @@ def guessing(seen: Examined) -> Iterator[Finding]:
 def saturated(seen: Examined) -> Iterator[Finding]:
     """Is there anything left to learn from this batch?"""
     share = seen.batch.saturated
-    if share > 1 - _FEW:
+    if share > 1 - _FEW and not seen.start:
         yield Finding(
             "saturated",
             "note",
@@ -290,19 +296,11 @@ def false_negatives(seen: Examined) -> Iterator[Finding]:
         )
 
 
-CAUSES: tuple[Check, ...] = (
-    not_finite,
-    zero_vectors,
-    without_gradient,
-    not_normalised,
-    wrong_layout,
-    collapsed,
-    temperature_at_its_end,
-    temperature_too_small,
-    temperature_too_large,
-    duplicates,
-    without_positive,
+STAGES: tuple[tuple[Check, ...], ...] = (
+    (not_finite,),
+    (gradient_not_finite, zero_vectors, without_gradient, not_normalised, wrong_layout, collapsed),
+    (temperature_at_its_end, temperature_too_small, temperature_too_large, duplicates, without_positive),
+    (at_the_start, guessing, saturated, false_negatives),
 )
-"""Each names a fault on its own."""
-SYMPTOMS: tuple[Check, ...] = (at_the_start, guessing, saturated, false_negatives)
-"""What may follow from one of those; asked only where none was found."""
+"""One after the other: an error explains whatever later checks would find; the last only say that something is wrong,
+and are asked where nothing was found."""
