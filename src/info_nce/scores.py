@@ -105,6 +105,10 @@ class Marks(Coded):
     column: Tensor | None
     slack: Tensor
 
+    def of(self, rows: slice, columns: slice) -> "Marks":
+        """Those of a part's lines."""
+        return Marks(self.row[rows], None if self.column is None else self.column[columns], self.slack)
+
 
 class Tile:
     """A part of the score matrix: its logits, and the role that each cell plays."""
@@ -334,8 +338,8 @@ class ScoreMatrix(Coded):
         """The marks of a part's lines."""
         if self.marks is None:
             return None
-        column = self.marks.row if self.mirrored else self.marks.column
-        return Marks(self.marks.row[rows], None if column is None else column[columns], self.marks.slack)
+        marks = replace(self.marks, column=self.marks.row) if self.mirrored else self.marks
+        return marks.of(rows, columns)
 
     def judged(self, similarity: Tensor, logits: Tensor, rows: slice, columns: slice) -> Tile:
         """Say which role each cell of a part plays."""

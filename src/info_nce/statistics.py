@@ -56,6 +56,8 @@ class Statistic(Coded, ABC):
     differentiable = True
     ignores_buried = False
     """Whether a logit of -inf adds nothing, so that cells of other roles can be given one."""
+    known_alone = True
+    """Whether the logit of a cell says its total, where no other cell of the line plays the role."""
 
     def __post_init__(self) -> None:
         """Refuse a role that no cell plays."""
@@ -209,10 +211,13 @@ class Marked(Statistic):
     """What compares each logit with the mark of its line. For looking, never for a gradient."""
 
     differentiable = False
+    ignores_buried = True
+    known_alone = False
 
-    def alone(self, logit: Tensor) -> Tensor:
-        """Never asked: one cell has no mark without its line."""
-        raise NotImplementedError
+    def _distances(self, tile: Tile, dim: int) -> tuple[Tensor, Tensor]:
+        """How far each logit is above its line's mark, -inf for cells of other roles; and the slack."""
+        mark, slack = tile.marks(dim)
+        return tile.of(self.over, dim, float("-inf")).detach() - mark, slack
 
 
 @dataclass(frozen=True)
@@ -221,8 +226,8 @@ class Reaching(Marked):
 
     def of(self, tile: Tile, dim: int) -> Tensor:
         """Count them."""
-        mark, slack = tile.marks(dim)
-        return (self._inside(tile, dim) * ~(tile.logits.detach() < mark - slack)).sum(dim)
+        above, slack = self._distances(tile, dim)
+        return above.shape[dim] - (above < -slack).sum(dim).to(above.dtype)
 
 
 @dataclass(frozen=True)
@@ -231,8 +236,8 @@ class Tied(Marked):
 
     def of(self, tile: Tile, dim: int) -> Tensor:
         """Count them."""
-        mark, slack = tile.marks(dim)
-        return (self._inside(tile, dim) * ((tile.logits.detach() - mark).abs() <= slack)).sum(dim)
+        above, slack = self._distances(tile, dim)
+        return (above.abs_() <= slack).sum(dim).to(above.dtype)
 
 
 @dataclass(frozen=True)
@@ -240,11 +245,9 @@ class Squares(Marked):
     """The sum of squared differences from the mark: a spread is left with more digits than by squares of the logits."""
 
     def of(self, tile: Tile, dim: int) -> Tensor:
-        """Add them up."""
-        mark, _ = tile.marks(dim)
-        square = (tile.logits.detach() - mark).square()
-        unfit = tile.unfit(self.over, dim)
-        return (square if unfit is None else square.masked_fill(unfit, 0)).sum(dim)
+        """Add them up; a logit of -inf is no candidate."""
+        above, _ = self._distances(tile, dim)
+        return above.masked_fill_(above == float("-inf"), 0).square_().sum(dim)
 
 
 @dataclass(frozen=True)
@@ -259,12 +262,18 @@ class Tilted(Marked):
     identity = float("-inf")
 
     def of(self, tile: Tile, dim: int) -> Tensor:
-        """Sum in log space."""
-        mark, _ = tile.marks(dim)
-        logits = tile.of(self.over, dim, float("-inf")).detach()
-        # exp takes more away than the distance adds
-        distance = ((logits - mark) * self.side).clamp(min=0).masked_fill(logits == float("-inf"), 0)
-        return log_sum_exp(logits + torch.log(distance), dim)
+        """Sum in log space, with the true maximum of the side."""
+        above, _ = self._distances(tile, dim)
+        if not above.shape[dim]:
+            return above.sum(dim) + self.identity
+        other = above <= 0 if self.side == 1 else above >= 0
+        logits = above.masked_fill(other, float("-inf"))
+        top = logits.amax(dim, keepdim=True)
+        top = top.masked_fill_(top == float("-inf"), 0)
+        # -inf times 0 is no number, and below any other exponential is none
+        distance = above.abs_().clamp_(max=torch.finfo(above.dtype).max)
+        total = logits.sub_(top).exp_().mul_(distance).sum(dim)
+        return torch.log(total) + (top + tile.marks(dim)[0]).squeeze(dim)
 
     def merge(self, one: Tensor, other: Tensor) -> Tensor:
         """Sum the parts in log space."""

@@ -1,5 +1,6 @@
 """Why does this loss not do what it should? The checks that people make by hand, and what each of them advises."""
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -31,22 +32,30 @@ class Diagnosis:
     findings: tuple[Finding, ...]
     batch: BatchDiagnostics
 
-    def __str__(self) -> str:
-        """In a few lines: how the loss stands, then each finding with what to try."""
+    @property
+    def standing(self) -> str:
+        """How the loss stands, in two lines."""
         batch = self.batch
-        standing = (
-            f"loss {batch.loss:.3f} nats; guessing among the candidates is {batch.log_candidates:.3f}. "
-            f"{batch.top1:.0%} of {batch.queries} queries find their positive first.\n"
+        similar = (
             f"similarity of positives {batch.positive_similarity:.2f}, of negatives {batch.negative_similarity:.2f} "
             f"with a spread of {batch.negative_similarity_spread:.2f}; "
+        )
+        return (
+            f"loss {batch.loss:.3f} nats; guessing among the candidates is {batch.log_candidates:.3f}. "
+            f"{batch.top1:.0%} of {batch.queries} queries find their positive first.\n"
+            f"{'' if math.isnan(batch.positive_similarity) else similar}"
             f"{batch.effective_negatives:.1f} negatives share the push."
         )
+
+    def __str__(self) -> str:
+        """How the loss stands, then each finding with what to try."""
         found = [str(finding) for finding in self.findings]
-        return "\n\n".join([standing, *(found or ["Nothing is wrong that can be told from a batch."])])
+        return "\n\n".join([self.standing, *(found or ["Nothing is wrong that can be told from a batch."])])
 
     def as_json(self) -> dict[str, Any]:
-        """Findings and numbers, for scripts."""
-        return {"findings": [asdict(finding) for finding in self.findings], "batch": self.batch.numbers()}
+        """Findings and numbers, for scripts; None for what is no number."""
+        numbers = {name: value if math.isfinite(value) else None for name, value in self.batch.numbers().items()}
+        return {"findings": [asdict(finding) for finding in self.findings], "batch": numbers}
 
 
 def diagnose(

@@ -266,8 +266,8 @@ def guessing(seen: Examined) -> Iterator[Finding]:
             "error",
             f"the loss is {batch.surprise:.3f} nats, and guessing costs {batch.log_candidates:.3f}: "
             f"the positive has rank {batch.median_rank:.0f} (median).",
-            "see whether row i of both sides shows the same item; a larger learning rate; more steps. An untrained "
-            "encoder is here, too: start=True",
+            "see whether row i of both sides shows the same item; a larger learning rate; more steps, if "
+            "training has only begun",
         )
 
 

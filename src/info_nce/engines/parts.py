@@ -138,11 +138,11 @@ def _sorted(statistics: Statistics, *, single: bool) -> tuple[dict[str, Statisti
     rest: dict[str, Statistic] = {}
     for name, statistic in statistics.items():
         role = statistic.over
-        if single and role in ("positives", "candidates"):
+        if single and statistic.known_alone and role in ("positives", "candidates"):
             alone[name] = statistic
             role = "negatives"
-        if single and statistic.over == "positives":
-            continue
+            if statistic.over == "positives":
+                continue
         if isinstance(statistic, LogSumExp):
             groups.setdefault((role, min(statistic.power, 1.0)), {})[name] = statistic
         elif statistic.ignores_buried:

@@ -133,6 +133,7 @@ class InPlace:
         excluded.bury(cells)
         if excluded.suspects:
             torch.threshold_(cells, BURIED / 2, float("-inf"))
+        self.marks = excluded.matrix.marks_of(excluded.spot.rows, excluded.spot.columns)
         self.cells, self.statistics, self.way = cells, statistics, way
         self.moves = any(statistic.differentiable for statistic in statistics.values())
 
@@ -141,13 +142,16 @@ class InPlace:
         return [{name: self._total(statistic, dim) for name, statistic in self.statistics.items()} for dim in self.way]
 
     def _total(self, statistic: Statistic, dim: int) -> Tensor:
-        parts = [statistic.of(Tile(self.cells[block]), dim) for block in blocks(self.cells)]
+        parts = [statistic.of(self._tile(block), dim) for block in blocks(self.cells)]
         return torch.cat(parts) if dim == ROWS else reduce(statistic.merge, parts)
+
+    def _tile(self, block: slice) -> Tile:
+        return Tile(self.cells[block], marks=self.marks and self.marks.of(block, slice(None)))
 
     def force(self, totals: Sequence[Totals], slopes: Sequence[Totals]) -> Force:
         """What each cell pulls, times what the loss changes by."""
         for block in blocks(self.cells):
-            tile = Tile(self.cells[block])
+            tile = self._tile(block)
             lines = [block if dim == ROWS else slice(None) for dim in self.way]
             cut = [
                 [{name: of[name][part] for name in self.statistics} for of, part in zip(sides, lines, strict=True)]

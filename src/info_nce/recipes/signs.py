@@ -7,13 +7,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from info_nce import InfoNCE
+from info_nce.diagnostics import batch_diagnostics
+
 Positives = Callable[[nn.Module, Sequence[Tensor]], tuple[Tensor, Tensor]]
 """From the loss and the model's outputs to a sample of queries and their positive keys (n d)."""
 
 # From here on all queries are one point, as far as any search is concerned.
 COLLAPSED = -0.05
-# A positive that has this share of the candidates' probability gives next to no gradient.
-SATURATED = 0.99
 
 
 def first_two(loss: nn.Module, outputs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:  # noqa: ARG001 (others need the loss)
@@ -42,9 +43,7 @@ def signs(
     }
     if temperature is None:
         return found
-    logits = query @ positive_key.T / temperature
-    shares = (logits.diagonal() - logits.logsumexp(1)).exp()
-    return found | {"saturated": (shares > SATURATED).float().mean().item()}
+    return found | {"saturated": batch_diagnostics(InfoNCE(temperature), query, positive_key).saturated}
 
 
 def collapsed(line: Mapping[str, float], *, late: bool) -> str:
