@@ -52,10 +52,15 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         cli.main(["--help"])
     assert caught.value.code == 0
     said = capsys.readouterr().out
-    assert all(name in said for name in ("train simclr", "train moco", "evaluate", "search", "report", "runs", "data"))
+    assert all(
+        name in said
+        for name in ("train simclr", "train moco", "evaluate", "search", "doctor", "report", "runs", "data")
+    )
 
 
-@pytest.mark.parametrize("command", ["train simclr", "train moco", "evaluate", "search", "report", "runs", "data"])
+@pytest.mark.parametrize(
+    "command", ["train simclr", "train moco", "evaluate", "search", "doctor", "report", "runs", "data"]
+)
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         cli.main([*command.split(), "--help"])
