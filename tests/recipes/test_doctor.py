@@ -88,6 +88,14 @@ def test_the_loss_of_a_run_comes_with_its_queue(tmp_path: Path) -> None:
     assert found.recipe == "moco"
 
 
+def test_without_a_whole_batch_held_out_one_of_training_is_examined(tmp_path: Path) -> None:
+    run = load_run(trained("simclr", tmp_path, batch_size=12))
+    assert len(run.splits().validation) < 12
+    found = check_up(run)
+    assert found.diagnosis.batch.queries == 24
+    assert any("those of training" in note for note in found.notes)
+
+
 @pytest.mark.slow  # a training each
 @pytest.mark.parametrize("case", ["clip", "text", "cpc", "wav2vec2", "videomoco"])
 def test_every_recipe_can_be_examined(case: str, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from info_nce.recipes.signs import collapsed
 
 # So many of the last lines of metrics speak for the end of a run.
 LAST = 5
-# A loss that stays above this share of that of guessing has not begun to fall; an entropy of labels rounds it.
+# A loss that is still above this share of that of guessing has not begun to fall.
 FLAT = 0.98
 
 
@@ -69,20 +69,22 @@ def examine_batch(run: Run[Any]) -> tuple[Diagnosis, list[str]]:
     """Diagnose the loss of a batch of held-out items, drawn like those of validation."""
     recipe, splits, notes = run.recipe, run.splits(), []
     model, loss = run.model(), run.loss().eval()
-    part, device = splits.validation, torch.device("cpu")
-    batches = batches_of(recipe, part, device) if len(part) else None
-    if not batches:
+    part = splits.validation
+    if not len(part) or not len(recipe.order(part)):
         notes.append("There is no whole batch of held-out items: a batch of those of training was examined.")
-        batches = batches_of(recipe, splits.train, device)
-    with torch.random.fork_rng(), torch.no_grad():
+        part = splits.train
+    # in a scope of its own, as views and distractors are drawn
+    with torch.random.fork_rng():
         torch.manual_seed(VALIDATION_SEED)
-        outputs = model(*batches(0))
+        with torch.no_grad():
+            outputs = model(*batches_of(recipe, part, torch.device("cpu"))(0))
+        diagnosis = diagnose(loss, *outputs)
     if not any(isinstance(z, Tensor) and z.is_floating_point() and z.dim() == 2 for z in outputs):
         notes.append(
             f"{recipe.name} compares sequences: of a batch, only how the loss comes about is examined; of embeddings, "
             "what the metrics tell."
         )
-    return diagnose(loss, *outputs), notes
+    return diagnosis, notes
 
 
 def of_metrics(lines: Sequence[Mapping[str, float]]) -> list[Finding]:
