@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from info_nce.pairing import Cells, Nowhere, SameTag, Without
-from info_nce.scores import COLUMNS, ROWS, ScoreMatrix, Suspects, Tile
+from info_nce.scores import COLUMNS, ROWS, Marks, ScoreMatrix, Suspects, Tile
 
 __all__ = [
     "Problem",
@@ -21,6 +21,7 @@ __all__ = [
     "dims",
     "law",
     "lists",
+    "marks",
     "masks",
     "normal",
     "problems",
@@ -81,7 +82,7 @@ def masks(draw: st.DrawFn, rows: int, columns: int) -> Tensor | None:
 
 @st.composite
 def tiles(draw: st.DrawFn) -> Tile:
-    """A tile with logits of which some may be -inf, and cells left out by direction, but never a positive."""
+    """A tile with logits of which some may be -inf, cells left out by direction, but never a positive, and marks."""
     n, m = draw(sizes), draw(sizes)
     logits = 10 * normal(n, m, seed=draw(seeds))
     if draw(st.booleans()):
@@ -89,14 +90,24 @@ def tiles(draw: st.DrawFn) -> Tile:
     positive = draw(masks(n, m))
     outs = [draw(masks(n, m)) for _ in (COLUMNS, ROWS)]
     kept = [out if out is None or positive is None else out & ~positive for out in outs]
-    return Tile(logits, positive, (kept[COLUMNS], kept[ROWS]))
+    return Tile(logits, positive, (kept[COLUMNS], kept[ROWS]), marks(n, m, seed=draw(seeds)))
+
+
+def marks(rows: int, columns: int, seed: int) -> Marks:
+    """Marks in the middle of the logits, with a slack that some of them lie within."""
+    row, column = (2 * normal(size, seed=seed + place) for place, size in enumerate((rows, columns)))
+    return Marks(row, column, torch.tensor(0.5, dtype=torch.float64))
 
 
 def cut(tile: Tile, rows: slice, columns: slice) -> Tile:
     """A part of a tile."""
     positive = None if tile.positive is None else tile.positive[rows, columns]
     columns_out, rows_out = (None if out is None else out[rows, columns] for out in tile.out)
-    return Tile(tile.logits[rows, columns], positive, (columns_out, rows_out))
+    marks = tile._marks
+    if marks is not None:
+        column = None if marks.column is None else marks.column[columns]
+        marks = Marks(marks.row[rows], column, marks.slack)
+    return Tile(tile.logits[rows, columns], positive, (columns_out, rows_out), marks)
 
 
 # ---- score matrices, for the laws of engines
@@ -116,6 +127,7 @@ class Problem:
     offset: Tensor | None = None
     limits: tuple[Tensor, Tensor] | None = None
     guide: tuple[Tensor, Tensor] | None = None
+    marks: tuple[Tensor, Tensor] | None = None
 
     @property
     def leaves(self) -> list[Tensor]:
@@ -130,7 +142,10 @@ class Problem:
         if self.limits is not None:
             guide = None if self.guide is None else ScoreMatrix(*self.guide, positives=Nowhere(), out=Nowhere())
             suspects = Suspects(*self.limits, guide)
-        return ScoreMatrix(self.query, self.key, positives=positives, out=out, offset=self.offset, suspects=suspects)
+        marks = None if self.marks is None else Marks(*self.marks, slack=torch.tensor(0.5, dtype=torch.float64))
+        return ScoreMatrix(
+            self.query, self.key, positives=positives, out=out, offset=self.offset, suspects=suspects, marks=marks
+        )
 
     def taken(self, rows: Tensor | None = None, columns: Tensor | None = None) -> "Problem":
         """These queries and these keys, in this order."""
@@ -148,6 +163,7 @@ class Problem:
             offset=None if self.offset is None else self.offset[at[1]],
             limits=both(self.limits),
             guide=both(self.guide),
+            marks=both(self.marks),
         )
 
     def turned(self) -> "Problem":
@@ -163,6 +179,7 @@ class Problem:
             exchanged(self.out),
             limits=exchanged(self.limits),
             guide=exchanged(self.guide),
+            marks=exchanged(self.marks),
         )
 
 
@@ -184,6 +201,7 @@ def problems(draw: st.DrawFn, *, offset: bool | None = None) -> Problem:
         normal(m, seed=seed + 5).requires_grad_() if (draw(st.booleans()) if offset is None else offset) else None,
         (normal(n, seed=seed + 6) + 0.5, normal(m, seed=seed + 7) + 0.5) if with_limits else None,
         (normal(n, 3, seed=seed + 8), normal(m, 3, seed=seed + 9)) if with_limits and draw(st.booleans()) else None,
+        (normal(n, seed=seed + 10), normal(m, seed=seed + 11)),
     )
 
 
@@ -200,10 +218,12 @@ def lists(draw: st.DrawFn) -> tuple[ScoreMatrix, Sequence[Tensor]]:
     offset = normal(n, h, seed=seed + 1).requires_grad_()
     tag = torch.randint(3, (n + h,), generator=torch.Generator().manual_seed(seed + 2))
     positives = SameTag(tag[:n], tag[n:])
+    compared = replace(marks(n, h, seed + 5), column=None)
     if draw(st.booleans()):
         key = normal(groups, h, d, seed=seed + 3).requires_grad_()
-        return ScoreMatrix(query, key, positives=positives, out=Nowhere(), offset=offset), [query, key, offset]
+        matrix = ScoreMatrix(query, key, positives=positives, out=Nowhere(), offset=offset, marks=compared)
+        return matrix, [query, key, offset]
     table = normal(draw(sizes), d, seed=seed + 3).requires_grad_()
     lookup = torch.randint(len(table), (n, h), generator=torch.Generator().manual_seed(seed + 4))
-    matrix = ScoreMatrix(query, table, positives=positives, out=Nowhere(), offset=offset, lookup=lookup)
+    matrix = ScoreMatrix(query, table, positives=positives, out=Nowhere(), offset=offset, lookup=lookup, marks=compared)
     return matrix, [query, table, offset]

@@ -53,12 +53,13 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert caught.value.code == 0
     said = capsys.readouterr().out
     assert all(
-        name in said for name in ("train simclr", "train moco", "evaluate", "search", "report", "plot", "runs", "data")
+        name in said
+        for name in ("train simclr", "train moco", "evaluate", "search", "doctor", "report", "plot", "runs", "data")
     )
 
 
 @pytest.mark.parametrize(
-    "command", ["train simclr", "train moco", "evaluate", "search", "report", "plot", "runs", "data"]
+    "command", ["train simclr", "train moco", "evaluate", "search", "doctor", "report", "plot", "runs", "data"]
 )
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:

@@ -17,7 +17,7 @@ from info_nce.scores import ScoreMatrix, Suspects
 from info_nce.similarity import Cosine, InnerProduct, Similarity
 from info_nce.statistics import Maximum
 
-__all__ = ["assemble", "given_logits", "leave_out_suspects"]
+__all__ = ["assemble", "given_logits", "leave_out_suspects", "rounding"]
 
 
 def assemble(
@@ -47,9 +47,11 @@ def assemble(
         plain = offset is None and lookup is None and not scale.dim()
         alike = plain and query is key and positives.symmetric and out.symmetric
         query, key = similarity.scaled_factors(query, key, scale, alike=alike)
-        return ScoreMatrix(query, key, positives, out, offset, lookup=lookup, mirrored=query is key)
+        known = scale.detach()
+        return ScoreMatrix(query, key, positives, out, offset, lookup=lookup, mirrored=query is key, unit=known)
     parameters: dict[str, Tensor] = dict(similarity.named_parameters())
-    matrix = ScoreMatrix(query, key, positives, out, offset, None, lookup, similarity, scale, parameters)
+    known = scale.detach()
+    matrix = ScoreMatrix(query, key, positives, out, offset, None, lookup, similarity, scale, parameters, unit=known)
     if all(matrix.shape):
         _try_one_cell(matrix)
     return matrix
@@ -126,17 +128,17 @@ def leave_out_suspects(
     if symmetric:
         rows, columns = engine.totals_both(judges[0], best)
         row_limit, column_limit = rows["best"] + allowance, columns["best"] + allowance
-        column_limit = column_limit + _rounding(judges, column_limit, engine.ranks)
+        column_limit = column_limit + rounding(judges, column_limit, engine.ranks)
     else:
         row_limit = engine.totals([judge.positives_alone() for judge in judges], best)["best"] + allowance
-    row_limit = row_limit + _rounding(judges, row_limit, engine.ranks)
+    row_limit = row_limit + rounding(judges, row_limit, engine.ranks)
     return [
         replace(matrix, suspects=Suspects(row_limit, column_limit, judge if guide is not None else None))
         for matrix, judge in zip(matrices, judges, strict=True)
     ]
 
 
-def _rounding(judges: Sequence[ScoreMatrix], limit: Tensor, ranks: Ranks) -> Tensor:
+def rounding(judges: Sequence[ScoreMatrix], limit: Tensor, ranks: Ranks) -> Tensor:
     """How far two computations of one similarity may differ: a duplicate of the positive is never above it.
 
     An inner product is rounded in proportion to the lengths of both vectors, not to its own size.

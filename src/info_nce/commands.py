@@ -24,7 +24,7 @@ with needs_extra("train"):
     from rich.text import Text
     from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional, arg, subcommand
 
-    from info_nce.commands_after import Embed, Export, RunFolder, Search, Tutorial
+    from info_nce.commands_after import Doctor, Embed, Export, RunFolder, Search, Tutorial
     from info_nce.commands_plot import Plot
     from info_nce.recipes.base import Recipe
     from info_nce.recipes.processes import Processes
@@ -225,7 +225,7 @@ def _commands(word: str) -> Any:
         ]
         for name, (_, summary) in RECIPES.items()
     )
-    others = (Evaluate, Embed, Search, Export, Report, Plot, Runs, Data, Tutorial)
+    others = (Evaluate, Embed, Search, Doctor, Export, Report, Plot, Runs, Data, Tutorial)
     return Union[(*trains, *(Annotated[other, subcommand(other.__name__.lower())] for other in others))]
 
 

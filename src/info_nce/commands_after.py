@@ -1,4 +1,4 @@
-"""The commands for what comes after training: embed, search, export; and the tutorial."""
+"""The commands for what comes after training: embed, search, doctor, export; and the tutorial."""
 
 import json
 from collections.abc import Sequence
@@ -12,8 +12,10 @@ from info_nce.tutorial import PORT, export, serve
 
 with needs_extra("train"):
     from rich.console import Console
+    from rich.text import Text
     from tyro.conf import Positional, arg
 
+    from info_nce.recipes.files import write_safely
     from info_nce.recipes.runs import Weights, load_run
 
 Kind = Literal["image", "text", "sound", "video"]
@@ -126,6 +128,47 @@ class Search:
             expected=why,
             advice="leave it out, or make an index: info-nce embed RUN --out vectors.safetensors",
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Doctor:
+    """Say what is wrong with a run, if anything is, and what to try.
+
+    Its metrics are read, and a batch of held-out items is compared as in training. What is found is no error of this
+    command: its exit code is 0 either way.
+
+    Args:
+        run: its folder.
+        json: a file to write all of it to, for scripts.
+        weights: the last ones, or those with the best validation loss.
+        debug: show where an error happened.
+    """
+
+    run: RunFolder
+    json: str = ""
+    weights: Weights = "last"
+    debug: bool = False
+
+    def do(self, console: Console, words: Sequence[str]) -> int:  # noqa: ARG002 (one signature for all commands)
+        """Examine, and say what was found."""
+        from info_nce.recipes.doctor import check_up  # noqa: PLC0415 (a command loads only what it needs)
+
+        with console.status("examining the metrics and a batch"):
+            found = check_up(load_run(self.run, self.weights))
+        say = partial(console.print, highlight=False, soft_wrap=True)
+        say(found.diagnosis.standing, *found.notes, sep="\n")
+        for finding in found.findings:
+            say(Text(f"\n{finding}", style=_STYLES[finding.severity]))
+        if not found.findings:
+            say("\nNothing is wrong that metrics and a batch can tell.")
+        if self.json:
+            file = Path(self.json).expanduser()
+            write_safely(file, json.dumps(found.as_json(), indent=2).encode())
+            say(f"\n{file}")
+        return 0
+
+
+_STYLES = {"error": "red", "warning": "yellow", "note": "cyan"}
 
 
 @dataclass(frozen=True, slots=True)

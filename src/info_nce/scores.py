@@ -13,7 +13,7 @@ from info_nce.coded import Coded
 from info_nce.pairing import Cells, Everywhere, Listed, Nowhere, Partner
 from info_nce.similarity import Similarity
 
-__all__ = ["Operand", "ScoreMatrix", "Suspects", "Tile"]
+__all__ = ["Marks", "Operand", "ScoreMatrix", "Suspects", "Tile"]
 
 Role = Literal["candidates", "positives", "negatives"]
 ROWS, COLUMNS = 1, 0
@@ -91,14 +91,37 @@ class Suspects(Coded):
         return values.detach(), limit[lines].unsqueeze(dim)
 
 
+@dataclass(frozen=True, eq=False)
+class Marks(Coded):
+    """A logit of each line that its cells are compared with, such as that of its positive. Never part of a gradient.
+
+    Args:
+        row: of each query.
+        column: of each key, where keys are queries, too.
+        slack: closer than this to its mark, a logit may differ from it by rounding alone.
+    """
+
+    row: Tensor
+    column: Tensor | None
+    slack: Tensor
+
+    def of(self, rows: slice, columns: slice) -> "Marks":
+        """Those of a part's lines."""
+        return Marks(self.row[rows], None if self.column is None else self.column[columns], self.slack)
+
+
 class Tile:
     """A part of the score matrix: its logits, and the role that each cell plays."""
 
     def __init__(
-        self, logits: Tensor, positive: Tensor | None = None, out: tuple[Tensor | None, Tensor | None] = (None, None)
+        self,
+        logits: Tensor,
+        positive: Tensor | None = None,
+        out: tuple[Tensor | None, Tensor | None] = (None, None),
+        marks: Marks | None = None,
     ) -> None:
         self.logits = logits
-        self._positive, self._out = positive, out
+        self._positive, self._out, self._marks = positive, out, marks
 
     @property
     def positive(self) -> Tensor | None:
@@ -109,6 +132,14 @@ class Tile:
     def out(self) -> tuple[Tensor | None, Tensor | None]:
         """Cells left out, by direction: `out[ROWS]`, `out[COLUMNS]` differ where a limit belongs to a query."""
         return self._out
+
+    def marks(self, dim: int) -> tuple[Tensor, Tensor]:
+        """The mark of each line, shaped to be compared with the cells, and its slack."""
+        marks = self._marks
+        mark = None if marks is None else marks.row if dim == ROWS else marks.column
+        if marks is None or mark is None:
+            raise NotImplementedError  # whoever asks has set them
+        return mark.unsqueeze(dim), marks.slack
 
     def partners(self, dim: int) -> Tensor | None:  # noqa: ARG002 - for a tile that knows its matrix
         """The logit of each line's positive, where each has exactly one; None says: look at the cells."""
@@ -135,7 +166,7 @@ class _Judged(Tile):
     """A tile that asks its matrix who is who only where a statistic wants to know."""
 
     def __init__(self, matrix: "ScoreMatrix", similarity: Tensor, logits: Tensor, rows: slice, columns: slice) -> None:
-        super().__init__(logits)
+        super().__init__(logits, marks=matrix.marks_of(rows, columns))
         self.matrix, self.similarity, self.rows, self.columns = matrix, similarity, rows, columns
         self._asked: dict[str, Tensor | None] = {}
 
@@ -184,6 +215,9 @@ class ScoreMatrix(Coded):
         similarity, scale, parameters: for a similarity that is no inner product: the module, 1 / temperature, and the
             module's parameters, listed here so that an engine can return their gradients.
         replicated: every rank has the same keys, such as those of a queue: no other rank has further ones.
+        marks: a logit of each line, for those statistics that compare its cells with one.
+        unit: what a similarity of 1 is in nats, (), or (N) for one temperature per query, so that people can read
+            similarities again; None if nobody knows.
         mirrored: the keys are the queries, with the square root of the scale in both, and query i sees key j as query
             j sees key i: half of the matrix says all. `key` is `query` then.
     """
@@ -200,6 +234,8 @@ class ScoreMatrix(Coded):
     parameters: dict[str, Tensor] = field(default_factory=dict)
     mirrored: bool = False
     replicated: bool = False
+    marks: Marks | None = None
+    unit: Tensor | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -298,6 +334,13 @@ class ScoreMatrix(Coded):
         found = {name: operand.take(rows, columns) for name, operand in self.operands().items()}
         return found | ({"key": self.key[columns]} if self.mirrored else {})
 
+    def marks_of(self, rows: slice, columns: slice) -> Marks | None:
+        """The marks of a part's lines."""
+        if self.marks is None:
+            return None
+        marks = replace(self.marks, column=self.marks.row) if self.mirrored else self.marks
+        return marks.of(rows, columns)
+
     def judged(self, similarity: Tensor, logits: Tensor, rows: slice, columns: slice) -> Tile:
         """Say which role each cell of a part plays."""
         return _Judged(self, similarity, logits, rows, columns)
@@ -309,6 +352,7 @@ class ScoreMatrix(Coded):
         limit = suspects.row_limit if self.mirrored else suspects.column_limit
         found = [self.key, self.offset, *self.positives.tags, *self.out.tags, limit]
         found += suspects.guide.columns if suspects.guide else []
+        found.append(None if self.marks is None else self.marks.column)
         return [column for column in found if column is not None]
 
     def elsewhere(self, columns: Iterator[Tensor]) -> "ScoreMatrix":
@@ -322,7 +366,19 @@ class ScoreMatrix(Coded):
             limit = next(columns) if known else None
             guide = None if suspects.guide is None else suspects.guide.elsewhere(columns)
             suspects = Suspects(suspects.row_limit, limit, guide)
-        return replace(self, key=key, offset=offset, positives=positives, out=out, suspects=suspects, mirrored=False)
+        marks = self.marks
+        if marks is not None and marks.column is not None:
+            marks = replace(marks, column=next(columns))
+        return replace(
+            self,
+            key=key,
+            offset=offset,
+            positives=positives,
+            out=out,
+            suspects=suspects,
+            marks=marks,
+            mirrored=False,
+        )
 
     @property
     def T(self) -> "ScoreMatrix":  # noqa: N802 - as in torch
@@ -335,8 +391,18 @@ class ScoreMatrix(Coded):
         if self.offset is not None:  # it belongs to the lines now: one feature more, which the queries have 1 of
             query = torch.cat([query, torch.ones_like(query[:, :1])], 1)
             key = torch.cat([key, self.offset[:, None]], 1)
+        marks = self.marks
+        if marks is not None:
+            marks = None if marks.column is None else replace(marks, row=marks.column, column=marks.row)
         return replace(
-            self, query=key, key=query, offset=None, positives=self.positives.T, out=self.out.T, suspects=suspects
+            self,
+            query=key,
+            key=query,
+            offset=None,
+            positives=self.positives.T,
+            out=self.out.T,
+            suspects=suspects,
+            marks=marks,
         )
 
     def listed(self, lookup: Tensor, left_out: Tensor) -> "ScoreMatrix":

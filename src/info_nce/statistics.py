@@ -12,7 +12,20 @@ from info_nce.checks import check_choice, check_number
 from info_nce.coded import Coded
 from info_nce.scores import ROWS, Role, Tile
 
-__all__ = ["ClippedLogSumExp", "Count", "LogSumExp", "Maximum", "Softplus", "Statistic", "Sum", "log_sum_exp"]
+__all__ = [
+    "ClippedLogSumExp",
+    "Count",
+    "LogSumExp",
+    "Maximum",
+    "Reaching",
+    "Softplus",
+    "Squares",
+    "Statistic",
+    "Sum",
+    "Tied",
+    "Tilted",
+    "log_sum_exp",
+]
 
 
 def log_sum_exp(values: Tensor, dim: int) -> Tensor:
@@ -50,6 +63,8 @@ class Statistic(Coded, ABC):
     differentiable = True
     ignores_buried = False
     """Whether a logit of -inf adds nothing, so that cells of other roles can be given one."""
+    known_alone = True
+    """Whether the logit of a cell says its total, where no other cell of the line plays the role."""
 
     def __post_init__(self) -> None:
         """Refuse a role that no cell plays."""
@@ -223,3 +238,77 @@ class Softplus(Statistic):
     def pull(self, tile: Tile, dim: int, total: Tensor) -> Tensor:  # noqa: ARG002 - the total does not matter
         """The probability of the wrong answer, with its sign."""
         return torch.sigmoid(tile.of(self.over, dim, float("-inf") * self.sign) * self.sign) * self.sign
+
+
+@dataclass(frozen=True)
+class Marked(Statistic):
+    """What compares each logit with the mark of its line. For looking, never for a gradient."""
+
+    differentiable = False
+    ignores_buried = True
+    known_alone = False
+
+    def _distances(self, tile: Tile, dim: int) -> tuple[Tensor, Tensor]:
+        """How far each logit is above its line's mark, -inf for cells of other roles; and the slack."""
+        mark, slack = tile.marks(dim)
+        return tile.of(self.over, dim, float("-inf")).detach() - mark, slack
+
+
+@dataclass(frozen=True)
+class Reaching(Marked):
+    """How many logits reach the mark, up to rounding. NaN does: whatever is no number is not below it."""
+
+    def of(self, tile: Tile, dim: int) -> Tensor:
+        """Count them."""
+        above, slack = self._distances(tile, dim)
+        return above.shape[dim] - (above < -slack).sum(dim).to(above.dtype)
+
+
+@dataclass(frozen=True)
+class Tied(Marked):
+    """How many logits are the mark, up to rounding."""
+
+    def of(self, tile: Tile, dim: int) -> Tensor:
+        """Count them."""
+        above, slack = self._distances(tile, dim)
+        return (above.abs_() <= slack).sum(dim).to(above.dtype)
+
+
+@dataclass(frozen=True)
+class Squares(Marked):
+    """The sum of squared differences from the mark: a spread is left with more digits than by squares of the logits."""
+
+    def of(self, tile: Tile, dim: int) -> Tensor:
+        """Add them up; a logit of -inf is no candidate."""
+        above, _ = self._distances(tile, dim)
+        return above.masked_fill_(above == float("-inf"), 0).square_().sum(dim)
+
+
+@dataclass(frozen=True)
+class Tilted(Marked):
+    """log of the sum of |logit - mark| exp(logit) over the logits above the mark (side 1) or below it (side -1).
+
+    Both sides, and the log-sum-exp of the same cells, give the mean of the logits under their softmax, and so its
+    entropy, in totals of positive numbers, which merge in log space.
+    """
+
+    side: Literal[-1, 1] = 1
+    identity = float("-inf")
+
+    def of(self, tile: Tile, dim: int) -> Tensor:
+        """Sum in log space, with the true maximum of the side."""
+        above, _ = self._distances(tile, dim)
+        if not above.shape[dim]:
+            return above.sum(dim) + self.identity
+        other = above <= 0 if self.side == 1 else above >= 0
+        logits = above.masked_fill(other, float("-inf"))
+        top = logits.amax(dim, keepdim=True)
+        top = top.masked_fill_(top == float("-inf"), 0)
+        # -inf times 0 is no number, and below any other exponential is none
+        distance = above.abs_().clamp_(max=torch.finfo(above.dtype).max)
+        total = logits.sub_(top).exp_().mul_(distance).sum(dim)
+        return torch.log(total) + (top + tile.marks(dim)[0]).squeeze(dim)
+
+    def merge(self, one: Tensor, other: Tensor) -> Tensor:
+        """Sum the parts in log space."""
+        return torch.logaddexp(one, other)

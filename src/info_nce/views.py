@@ -7,7 +7,7 @@ from torch import Tensor
 from info_nce.checks import ArgumentError, ShapeError, check_embeddings, check_not_empty, fail, shapes
 from info_nce.similarity import unit
 
-__all__ = ["views_from_interleaved", "views_from_stacked"]
+__all__ = ["cut", "recognised", "views_from_interleaved", "views_from_stacked"]
 
 _ENOUGH_ITEMS = 16
 _CLEAR_MAJORITY = 0.9
@@ -36,9 +36,9 @@ def views_from_interleaved(
         [1.0, 3.0]
     """
     _divisible(features, views)
-    found = _cut(features, views, interleaved=True)
+    found = cut(features, views, interleaved=True)
     if check:
-        _refuse_other_layout(found, _cut(features, views, interleaved=False), "interleaved", "stacked")
+        _refuse_other_layout(found, cut(features, views, interleaved=False), "interleaved", "stacked")
     return found
 
 
@@ -64,13 +64,14 @@ def views_from_stacked(
         [1.0, 2.0]
     """
     _divisible(features, views)
-    found = _cut(features, views, interleaved=False)
+    found = cut(features, views, interleaved=False)
     if check:
-        _refuse_other_layout(found, _cut(features, views, interleaved=True), "stacked", "interleaved")
+        _refuse_other_layout(found, cut(features, views, interleaved=True), "stacked", "interleaved")
     return found
 
 
-def _cut(features: Tensor, views: int, *, interleaved: bool) -> tuple[Tensor, ...]:
+def cut(features: Tensor, views: int, *, interleaved: bool) -> tuple[Tensor, ...]:
+    """The views of a batch in one layout or the other."""
     width = features.shape[1]
     return features.reshape(-1, views, width).unbind(1) if interleaved else features.reshape(views, -1, width).unbind(0)
 
@@ -97,7 +98,7 @@ def _refuse_other_layout(claimed: tuple[Tensor, ...], other: tuple[Tensor, ...],
     """
     if len(claimed[0]) < _ENOUGH_ITEMS or torch.compiler.is_compiling():
         return
-    here, there = _recognised(claimed), _recognised(other)
+    here, there = recognised(claimed), recognised(other)
     if here < _LIKE_STRANGERS and there > _CLEAR_MAJORITY:
         fail(
             ArgumentError,
@@ -108,7 +109,7 @@ def _refuse_other_layout(claimed: tuple[Tensor, ...], other: tuple[Tensor, ...],
         )
 
 
-def _recognised(views: tuple[Tensor, ...]) -> float:
+def recognised(views: tuple[Tensor, ...]) -> float:
     """The share of items whose first view is closer to their second than to those of two others, near and far."""
     first, second = unit(views[0].double()), unit(views[1].double())
     own, *strangers = ((first * second.roll(shift, 0)).sum(-1) for shift in (0, 1, len(first) // 2))

@@ -12,8 +12,21 @@ from torch.testing import assert_close
 
 from info_nce.engines import Auto, Dense, Engine, Tiled, auto, tiled
 from info_nce.engines.blocks import Spot
-from info_nce.scores import COLUMNS, ROWS, Role, ScoreMatrix
-from info_nce.statistics import ClippedLogSumExp, Count, LogSumExp, Maximum, Softplus, Statistic, Sum
+from info_nce.pairing import Shifted
+from info_nce.scores import COLUMNS, ROWS, Marks, Role, ScoreMatrix
+from info_nce.statistics import (
+    ClippedLogSumExp,
+    Count,
+    LogSumExp,
+    Maximum,
+    Reaching,
+    Softplus,
+    Squares,
+    Statistic,
+    Sum,
+    Tied,
+    Tilted,
+)
 from tests.strategies import Problem, cuts, law, lists, normal, problems, seeds, tile_sizes
 
 ROLES: tuple[Role, ...] = ("candidates", "positives", "negatives")
@@ -26,6 +39,11 @@ MAKERS: dict[str, Callable[[Role], Statistic]] = {
     "maximum": Maximum,
     "softplus": Softplus,
     "softplus of minus": lambda role: Softplus(role, sign=-1),
+    "reaching": Reaching,
+    "tied": Tied,
+    "squares": Squares,
+    "tilted": Tilted,
+    "tilted down": lambda role: Tilted(role, side=-1),
 }
 STATISTICS: dict[str, Statistic] = {f"{name} {role}": make(role) for role in ROLES for name, make in MAKERS.items()}
 engines = st.one_of(st.just(Dense()), st.builds(Tiled, tile_sizes, tile_sizes))
@@ -117,6 +135,7 @@ PROBLEM = Problem(
     (torch.tensor([3, 4, 4, 3, 3]), torch.tensor([5, 4, 3, 3, 5, 5, 4])),
     normal(7, seed=3).requires_grad_(),
     (normal(5, seed=4), normal(7, seed=5)),
+    marks=(normal(5, seed=6), normal(7, seed=7)),
 )
 
 
@@ -294,3 +313,18 @@ def test_directions_are_rows_and_columns() -> None:
     tile = PROBLEM.matrix().tile(slice(0, 5), slice(0, 7))
     assert Count("candidates").of(tile, ROWS).shape == (5,)
     assert Count("candidates").of(tile, COLUMNS).shape == (7,)
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("engine", [Tiled(2, 3), Tiled(3), Tiled(1, 1)], ids=str)
+def test_marks_of_any_role_are_compared_where_each_line_has_one_partner(engine: Engine, mirrored: bool) -> None:
+    query = normal(6, 3, seed=1)
+    marks = Marks(normal(6, seed=2), normal(6, seed=3), torch.tensor(0.5))
+    partners, out = (Shifted(6, by, query.device) for by in (3, 0))
+    key = query if mirrored else normal(6, 3, seed=4)
+    matrix = ScoreMatrix(query, key, positives=partners, out=out, mirrored=mirrored, marks=marks)
+    assert_close(engine.totals([matrix], STATISTICS), Dense().totals([matrix], STATISTICS))
+    assert_close(engine.totals_both(matrix, STATISTICS), Dense().totals_both(matrix, STATISTICS))
+    moved = replace(matrix, marks=replace(marks, row=marks.row + 1))
+    with pytest.raises(AssertionError):
+        assert_close(engine.totals([moved], STATISTICS), Dense().totals([matrix], STATISTICS))

@@ -10,9 +10,21 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.testing import assert_close
 
-from info_nce.scores import COLUMNS, ROWS, Role, Tile
-from info_nce.statistics import ClippedLogSumExp, Count, LogSumExp, Maximum, Softplus, Statistic, Sum
-from tests.strategies import chance, cut, cuts, dims, law, normal, seeds, sizes, tiles
+from info_nce.scores import COLUMNS, ROWS, Marks, Role, Tile
+from info_nce.statistics import (
+    ClippedLogSumExp,
+    Count,
+    LogSumExp,
+    Maximum,
+    Reaching,
+    Softplus,
+    Squares,
+    Statistic,
+    Sum,
+    Tied,
+    Tilted,
+)
+from tests.strategies import chance, cut, cuts, dims, law, marks, normal, seeds, sizes, tiles
 
 ROLES: tuple[Role, ...] = ("candidates", "positives", "negatives")
 STATISTICS: list[Statistic] = [
@@ -28,6 +40,11 @@ STATISTICS: list[Statistic] = [
         Maximum(role),
         Softplus(role, sign=1),
         Softplus(role, sign=-1),
+        Reaching(role),
+        Tied(role),
+        Squares(role),
+        Tilted(role, side=1),
+        Tilted(role, side=-1),
     )
 ]
 every_statistic = pytest.mark.parametrize("statistic", STATISTICS, ids=str)
@@ -93,7 +110,7 @@ def test_a_line_without_a_cell_of_the_role_has_the_identity_for_its_total(statis
     positive = None if statistic.over == "positives" else every if statistic.over == "negatives" else ~every
     out = every if statistic.over == "candidates" else None
     for dim in (ROWS, COLUMNS):
-        total = statistic.of(Tile(logits, positive, (out, out)), dim)
+        total = statistic.of(Tile(logits, positive, (out, out), marks(3, 4, seed=2)), dim)
         assert_close(total, torch.full_like(total, statistic.identity), rtol=0, atol=0)
 
 
@@ -111,7 +128,9 @@ def test_the_total_of_a_row_is_the_merge_of_its_parts_totals(
 @pytest.mark.parametrize("wrong", [torch.maximum, lambda one, other: (one + other) / 2, lambda one, _: one])
 def test_a_wrong_merge_breaks_the_law_of_parts(statistic: Statistic, wrong: object) -> None:
     half = torch.tensor([[True, False, True, False, True, False]]).expand(3, 6)
-    tile = Tile(1 + normal(3, 6, seed=2).abs(), half, (None, None))
+    # below all logits, within them, above all of them; and within the slack of all
+    compared = Marks(torch.tensor([0.0, 1.5, 9.0], dtype=torch.float64), None, torch.tensor(9.0))
+    tile = Tile(1 + normal(3, 6, seed=2).abs(), half, (None, None), compared)
     parts = [slice(0, 2), slice(2, 6)]
     assert_close(merged_parts(statistic, tile, ROWS, parts), statistic.of(tile, ROWS))
     with pytest.MonkeyPatch.context() as patch:
@@ -130,8 +149,8 @@ def test_a_wrong_identity_changes_something(statistic: Statistic) -> None:
 
 
 def test_a_statistic_of_another_role_is_another_statistic() -> None:
-    tile = Tile(normal(3, 4, seed=3), torch.eye(3, 4, dtype=torch.bool), (None, None))
-    for kind in (LogSumExp, Sum, Count, Maximum, Softplus):
+    tile = Tile(normal(3, 4, seed=3), torch.eye(3, 4, dtype=torch.bool), (None, None), marks(3, 4, seed=1))
+    for kind in (LogSumExp, Sum, Count, Maximum, Softplus, Reaching, Tied, Squares, Tilted):
         of_role = [kind(role).of(tile, ROWS) for role in ROLES]
         for one, other in ((0, 1), (0, 2), (1, 2)):
             with pytest.raises(AssertionError):

@@ -52,5 +52,5 @@ class Dense(Engine):
 
 
 def _total(statistic: Statistic, tile: Tile, dim: int) -> Tensor:
-    one = tile.partners(dim) if statistic.over == "positives" else None
+    one = tile.partners(dim) if statistic.over == "positives" and statistic.known_alone else None
     return statistic.of(tile, dim) if one is None else statistic.alone(one)

@@ -100,6 +100,8 @@ class Part:
         """Add the operands' gradient, from all totals of this part's lines and what the loss changes by with them."""
         forces = []
         for worker in self.workers:
+            if not worker.moves:
+                continue
             places = [self.dims.index(dim) for dim in worker.way]
             forces.append(worker.force([totals[i] for i in places], [slopes[i] for i in places]))
         if forces:
@@ -136,11 +138,11 @@ def _sorted(statistics: Statistics, *, single: bool) -> tuple[dict[str, Statisti
     rest: dict[str, Statistic] = {}
     for name, statistic in statistics.items():
         role = statistic.over
-        if single and role in ("positives", "candidates"):
+        if single and statistic.known_alone and role in ("positives", "candidates"):
             alone[name] = statistic
             role = "negatives"
-        if single and statistic.over == "positives":
-            continue
+            if statistic.over == "positives":
+                continue
         if isinstance(statistic, LogSumExp):
             groups.setdefault((role, min(statistic.power, 1.0)), {})[name] = statistic
         elif statistic.ignores_buried:

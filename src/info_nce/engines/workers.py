@@ -19,9 +19,13 @@ __all__ = ["Alone", "ByDefinition", "Chances", "Excluded", "InPlace", "Shared", 
 
 @runtime_checkable
 class Worker(Protocol):
-    """Some statistics of a part, along some directions."""
+    """Some statistics of a part, along some directions.
+
+    `moves`: whether a gradient comes from any of them.
+    """
 
     way: Sequence[int]
+    moves: bool
 
     def totals(self) -> Sequence[Totals]:
         """Of each line, by direction."""
@@ -76,6 +80,8 @@ class Excluded:
 class Shared:
     """Log-sum-exps over the same cells, from one exponential."""
 
+    moves = True
+
     def __init__(self, exponentials: Exponentials, powers: Mapping[str, float], way: Sequence[int]) -> None:
         self.exponentials, self.powers, self.way = exponentials, powers, way
 
@@ -96,6 +102,8 @@ class Shared:
 
 class Chances:
     """What a binary classifier pays for each cell, and its gradient, from one exponential."""
+
+    moves = True
 
     def __init__(self, binary: Binary, names: Collection[str], way: Sequence[int]) -> None:
         self.binary, self.names, self.way = binary, names, way
@@ -125,20 +133,25 @@ class InPlace:
         excluded.bury(cells)
         if excluded.suspects:
             torch.threshold_(cells, BURIED / 2, float("-inf"))
+        self.marks = excluded.matrix.marks_of(excluded.spot.rows, excluded.spot.columns)
         self.cells, self.statistics, self.way = cells, statistics, way
+        self.moves = any(statistic.differentiable for statistic in statistics.values())
 
     def totals(self) -> Sequence[Totals]:
         """Of each line, by direction."""
         return [{name: self._total(statistic, dim) for name, statistic in self.statistics.items()} for dim in self.way]
 
     def _total(self, statistic: Statistic, dim: int) -> Tensor:
-        parts = [statistic.of(Tile(self.cells[block]), dim) for block in blocks(self.cells)]
+        parts = [statistic.of(self._tile(block), dim) for block in blocks(self.cells)]
         return torch.cat(parts) if dim == ROWS else reduce(statistic.merge, parts)
+
+    def _tile(self, block: slice) -> Tile:
+        return Tile(self.cells[block], marks=self.marks and self.marks.of(block, slice(None)))
 
     def force(self, totals: Sequence[Totals], slopes: Sequence[Totals]) -> Force:
         """What each cell pulls, times what the loss changes by."""
         for block in blocks(self.cells):
-            tile = Tile(self.cells[block])
+            tile = self._tile(block)
             lines = [block if dim == ROWS else slice(None) for dim in self.way]
             cut = [
                 [{name: of[name][part] for name in self.statistics} for of, part in zip(sides, lines, strict=True)]
@@ -154,6 +167,7 @@ class ByDefinition:
 
     def __init__(self, tile: Tile, statistics: Statistics, way: Sequence[int]) -> None:
         self.tile, self.statistics, self.way = tile, statistics, way
+        self.moves = any(statistic.differentiable for statistic in statistics.values())
 
     def totals(self) -> Sequence[Totals]:
         """Of each line, by direction."""

@@ -1,13 +1,14 @@
 """From a sampler's choice to the model's arguments, dealt out to all processes."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from info_nce.errors import SettingError
-from info_nce.recipes.base import Inputs
+from info_nce.recipes.base import Inputs, Recipe
 from info_nce.samplers import BatchSampler
 
 # Making inputs, augmentation above all, needs many times the memory of the items: a large batch is made in pieces.
@@ -53,6 +54,20 @@ class Batches:
         """Let inputs that depend on the model look at it."""
         if callable(look := getattr(self.inputs, "before_step", None)):
             look(step, modules)
+
+
+def batches_of(recipe: Recipe[Any], part: Any, device: torch.device, place: tuple[int, int] = (0, 1)) -> Batches:
+    """The batches of a part of the data, in the recipe's order.
+
+    Args:
+        recipe: with its settings.
+        part: of the data.
+        device: of the model's arguments.
+        place: see `Batches`.
+    """
+    order = recipe.order(part)
+    size = len(order.batch(0)) if len(order) else 0
+    return Batches(order, recipe.inputs(part, device), recipe.candidates(size), place)
 
 
 def _joined(pieces: Sequence[Tensor]) -> Tensor:

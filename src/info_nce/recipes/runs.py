@@ -33,6 +33,7 @@ from info_nce.recipes.checkpoints import latest_checkpoint, load_tensors, save_t
 from info_nce.recipes.files import write_safely
 from info_nce.recipes.loop import BEST
 from info_nce.recipes.progress import Metrics
+from info_nce.recipes.state import below
 
 FINAL = "encoder.safetensors"
 _PACKAGES = ("info-nce-kit", "torch", "numpy", "accelerate", "kornia", "safetensors", "pillow", "scikit-learn")
@@ -71,6 +72,14 @@ class Run(Generic[P]):
         model = self.untrained()
         model.load_state_dict(dict(self.weights))
         return model
+
+    def loss(self) -> nn.Module:
+        """The loss as the last checkpoint left it, with its temperature and its queue; without one, a new loss."""
+        loss = self.recipe.criterion(self.about)
+        checkpoint, _ = latest_checkpoint(self.path / "checkpoints", read_config(self.path).id)
+        if checkpoint is not None:
+            loss.load_state_dict(below(checkpoint, "loss"))
+        return loss
 
     def untrained(self) -> nn.Module:
         """The same architecture as the run's seed initialised it, in eval mode: the baseline that costs nothing."""
@@ -147,7 +156,7 @@ def load_run(path: str | Path, weights: Weights = "last") -> Run[Any]:
             expected="a run that has come to its first checkpoint",
             advice=f"info-nce train {record.recipe} --resume {folder}",
         )
-    last = {name.removeprefix("model."): of for name, of in checkpoint.tensors.items() if name.startswith("model.")}
+    last = below(checkpoint, "model")
     note = f"unfinished: step {checkpoint.step:,} of {recipe.steps:,}"
     return Run(folder, recipe, data, finished=False, note=note, weights=last)
 

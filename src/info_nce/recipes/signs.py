@@ -5,17 +5,15 @@ from collections.abc import Callable, Mapping, Sequence
 
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
-from info_nce.diagnostics import alignment, uniformity
+from info_nce import InfoNCE
+from info_nce.diagnostics import alignment, batch_diagnostics, uniformity
 
 Positives = Callable[[nn.Module, Sequence[Tensor]], tuple[Tensor, Tensor]]
 """From the loss and the model's outputs to a sample of queries and their positive keys (n d)."""
 
 # From here on all queries are one point, as far as any search is concerned.
 COLLAPSED = -0.05
-# A positive that has this share of the candidates' probability gives next to no gradient.
-SATURATED = 0.99
 
 
 def first_two(loss: nn.Module, outputs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:  # noqa: ARG001 (others need the loss)
@@ -36,10 +34,7 @@ def signs(
     found = {"alignment": alignment(query, positive_key).item(), "uniformity": uniformity(query).item()}
     if temperature is None:
         return found
-    query, positive_key = (functional.normalize(side.float(), dim=1) for side in (query, positive_key))
-    logits = query @ positive_key.T / temperature
-    shares = (logits.diagonal() - logits.logsumexp(1)).exp()
-    return found | {"saturated": (shares > SATURATED).float().mean().item()}
+    return found | {"saturated": batch_diagnostics(InfoNCE(temperature), query, positive_key).saturated}
 
 
 def collapsed(line: Mapping[str, float], *, late: bool) -> str:

@@ -93,12 +93,12 @@ def restore(
     """
     try:
         for name, module in modules.items():
-            module.load_state_dict(_below(checkpoint, name))
+            module.load_state_dict(below(checkpoint, name))
         groups = checkpoint.extra["param_groups"]
         optimizer.load_state_dict({"state": _moments(checkpoint), "param_groups": groups})
         _match_layout(optimizer)
         # One process alone used to write its state without a dimension for processes.
-        states = _below(checkpoint, "random").items()
+        states = below(checkpoint, "random").items()
         set_random_state({kind: every.view(processes, -1)[rank].clone() for kind, every in states})
         seconds, best = checkpoint.extra["seconds"], checkpoint.extra.get("best")
         return float(seconds), math.inf if best is None else float(best)  # type: ignore[arg-type]  # refused below if they are no numbers
@@ -120,13 +120,14 @@ def _match_layout(optimizer: Optimizer) -> None:
                 moments[key] = torch.empty_like(parameter).copy_(value)
 
 
-def _below(checkpoint: Checkpoint, name: str) -> Parts:
+def below(checkpoint: Checkpoint, name: str) -> Parts:
+    """Everything of one module, by the names that it has there."""
     return {key[len(name) + 1 :]: value for key, value in checkpoint.tensors.items() if key.startswith(f"{name}.")}
 
 
 def _moments(checkpoint: Checkpoint) -> dict[int, Parts]:
     moments: dict[int, Parts] = {}
-    for key, value in _below(checkpoint, "optimizer").items():
+    for key, value in below(checkpoint, "optimizer").items():
         index, _, kind = key.partition(".")
         moments.setdefault(int(index), {})[kind] = value
     return moments

@@ -12,7 +12,7 @@ import torch
 from info_nce.data.splits import Splits
 from info_nce.errors import needs_extra
 from info_nce.recipes.base import Recipe
-from info_nce.recipes.batches import Batches
+from info_nce.recipes.batches import Batches, batches_of
 from info_nce.recipes.loop import Loop, Training, fit
 from info_nce.recipes.processes import Processes
 from info_nce.recipes.runs import begin_run, finish_run, reopen_run
@@ -94,10 +94,8 @@ def _loop(recipe: Recipe[Any]) -> Loop:
 
 
 def _batches(recipe: Recipe[Any], part: Any, training: Training) -> Batches:
-    order = recipe.order(part)
     place = training.processes.rank, training.processes.count
-    size = len(order.batch(0)) if len(order) else 0
-    return Batches(order, recipe.inputs(part, training.accelerator.device), recipe.candidates(size), place)
+    return batches_of(recipe, part, training.accelerator.device, place)
 
 
 def _opened(

@@ -1,0 +1,139 @@
+"""Why does this loss not do what it should? The checks that people make by hand, and what each of them advises."""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Int
+from torch import Tensor, nn
+
+from info_nce.checks import check_ids
+from info_nce.diagnostics.batch import BatchDiagnostics
+from info_nce.diagnostics.examine import STAGES
+from info_nce.diagnostics.examined import Examined, Finding
+from info_nce.diagnostics.watch import seen_by, watching
+from info_nce.losses import Face
+
+__all__ = ["Diagnosis", "diagnose"]
+
+_ORDER = ("error", "warning", "note")
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What was found, the gravest first; `str` of it is a report.
+
+    Args:
+        findings: none where all is well.
+        batch: the numbers behind them.
+    """
+
+    findings: tuple[Finding, ...]
+    batch: BatchDiagnostics
+
+    @property
+    def standing(self) -> str:
+        """How the loss stands, in two lines."""
+        batch = self.batch
+        similar = (
+            f"similarity of positives {batch.positive_similarity:.2f}, of negatives {batch.negative_similarity:.2f} "
+            f"with a spread of {batch.negative_similarity_spread:.2f}; "
+        )
+        return (
+            f"loss {batch.loss:.3f} nats; guessing among the candidates is {batch.log_candidates:.3f}. "
+            f"{batch.top1:.0%} of {batch.queries} queries find their positive first.\n"
+            f"{'' if math.isnan(batch.positive_similarity) else similar}"
+            f"{batch.effective_negatives:.1f} negatives share the push."
+        )
+
+    def __str__(self) -> str:
+        """How the loss stands, then each finding with what to try."""
+        found = [str(finding) for finding in self.findings]
+        return "\n\n".join([self.standing, *(found or ["Nothing is wrong that can be told from a batch."])])
+
+    def as_json(self) -> dict[str, Any]:
+        """Findings and numbers, for scripts; None for what is no number."""
+        numbers = {name: value if math.isfinite(value) else None for name, value in self.batch.numbers().items()}
+        return {"findings": [asdict(finding) for finding in self.findings], "batch": numbers}
+
+
+def diagnose(
+    criterion: nn.Module,
+    *inputs: Any,
+    ids: Int[Tensor, " n"] | None = None,
+    told: bool = False,
+    start: bool = False,
+    **tensors: Any,
+) -> Diagnosis:
+    """Why does this loss not fall, or fall to nothing good?
+
+    The loss of the batch is computed once, watched and with its gradient by the embeddings. Everything else is read off
+    that; nothing is trained, and what the embeddings came from is left alone. On a batch of a training that goes well,
+    nothing is found.
+
+    Args:
+        criterion: any face, or a module that holds one.
+        inputs: what it is called with: embeddings as they come out of the model, so that one that has lost its history
+            is noticed.
+        ids: which item each row shows. Looked at for duplicates, and kept from the loss unless `told`.
+        told: give the ids to the loss, too, as in `criterion(..., ids=ids)`: duplicates are no fault then.
+        start: nothing has been learned yet: guessing is then no fault, and another loss is.
+        tensors: what it is called with by name.
+
+    Returns:
+        What was found, in words and as values.
+
+    Raises:
+        DTypeError: no loss of this package is in criterion, or ids are no integers.
+        ShapeError: not one id for each row of the first input.
+        ArgumentError: the loss cannot be computed, or compared nothing.
+
+    Example:
+        >>> from info_nce import InfoNCE
+        >>> same = torch.ones(8, 4)
+        >>> [finding.name for finding in diagnose(InfoNCE(), same, same).findings]
+        ['collapsed']
+    """
+    leaves = [_leaf(value) for value in inputs]
+    places = [i for i, value in enumerate(inputs) if _is_side(value)]
+    if ids is not None and places:
+        first = inputs[places[0]]
+        check_ids("ids", ids, (len(first),), first.device)
+    given = {**tensors, "ids": ids} if told else tensors
+    with watching(criterion) as watch, torch.enable_grad():
+        value = criterion(*leaves, **given)
+    batch = seen_by(watch)
+    sides = [leaves[i] for i in places]
+    slopes: tuple[Tensor | None, ...] = tuple(None for _ in sides)
+    if sides and value.requires_grad:
+        slopes = torch.autograd.grad(value.sum(), sides, allow_unused=True)
+    examined = Examined(
+        batch,
+        sides=tuple(side.detach() for side in sides),
+        tracked=tuple(inputs[i].requires_grad for i in places),
+        slopes=tuple(slopes),
+        faces=tuple(module for module in criterion.modules() if isinstance(module, Face)),
+        labels=next((value for value in inputs if isinstance(value, Tensor) and not value.is_floating_point()), None),
+        ids=ids,
+        told=told,
+        start=start,
+    )
+    return Diagnosis(_findings(examined), batch)
+
+
+def _findings(examined: Examined) -> tuple[Finding, ...]:
+    found: list[Finding] = []
+    for stage in STAGES:
+        if found and (stage is STAGES[-1] or any(finding.severity == "error" for finding in found)):
+            break
+        found += [finding for check in stage for finding in check(examined)]
+    return tuple(sorted(found, key=lambda finding: _ORDER.index(finding.severity)))
+
+
+def _is_side(value: object) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point() and value.dim() == 2
+
+
+def _leaf(value: Any) -> Any:
+    return value.detach().requires_grad_() if isinstance(value, Tensor) and _is_side(value) else value

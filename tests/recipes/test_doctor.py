@@ -1,0 +1,108 @@
+"""`info-nce doctor`: what it reads of a run, what it names, and what it writes."""
+
+import json
+import math
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from rich.console import Console
+
+from info_nce import cli
+from info_nce.recipes import recipe_class
+from info_nce.recipes.doctor import check_up, of_metrics
+from info_nce.recipes.runs import Run, load_run
+from info_nce.recipes.train import train
+from tests.recipes.small import small
+
+
+def trained(case: str, root: Path, **settings: Any) -> Path:
+    run = root / "run"
+    recipe = recipe_class(case.partition(" ")[0])
+    assert train(recipe(**small(case, root) | settings), run, Console(quiet=True))
+    return run
+
+
+def line(step: int, **numbers: float) -> dict[str, float]:
+    """Of a training that goes well."""
+    usual = {"loss": 2.0, "log_candidates": 5.5, "alignment": 0.3, "uniformity": -3.0, "temperature": 0.1}
+    return {"step": step, **usual, "saturated": 0.1, **numbers}
+
+
+def named(*lines: dict[str, float]) -> list[str]:
+    return [finding.name for finding in of_metrics(lines)]
+
+
+def test_the_metrics_of_a_healthy_training_say_nothing() -> None:
+    assert named() == []
+    assert named(*(line(step) for step in range(10, 110, 10))) == []
+    # that it began with guessing, in one point, is no fault
+    assert named(line(1, loss=5.6, uniformity=0.0), *(line(step) for step in range(10, 110, 10))) == []
+
+
+@pytest.mark.parametrize(
+    ("numbers", "name"),
+    [
+        ({"loss": 5.49}, "guessing"),
+        ({"uniformity": -0.01}, "collapsed"),
+        ({"saturated": 0.995}, "saturated"),
+        ({"loss": math.nan}, "not finite"),
+        ({"alignment": math.inf}, "not finite"),
+    ],
+)
+def test_each_fault_of_the_metrics_is_named(numbers: dict[str, float], name: str) -> None:
+    assert named(
+        *(line(step) for step in range(10, 60, 10)), *(line(step, **numbers) for step in range(60, 110, 10))
+    ) == [name]
+
+
+def test_a_few_lines_do_not_say_that_a_loss_is_flat() -> None:
+    assert named(line(10, loss=5.5), line(20, loss=5.5)) == []
+
+
+def test_doctor_names_the_fault_of_a_run_writes_it_and_ends_well(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, file = trained("simclr", tmp_path, temperature=3.0), tmp_path / "found.json"
+    random = torch.get_rng_state()
+    assert cli.main(["doctor", str(run), "--json", str(file)]) == 0
+    assert torch.get_rng_state().equal(random)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "temperature too large" in said
+    assert "a smaller temperature" in said
+    written = json.loads(file.read_text(encoding="utf-8"))
+    assert written["recipe"] == "simclr"
+    assert [of["name"] for of in written["findings"]].count("temperature too large") == 1
+    assert written["batch"]["queries"] == 14  # two views of seven pictures
+    (tmp_path / "other").mkdir()
+    assert cli.main(["doctor", str(tmp_path / "other")]) == 2
+
+
+def test_the_loss_of_a_run_comes_with_its_queue(tmp_path: Path) -> None:
+    run = load_run(trained("moco", tmp_path))
+    loss = run.loss()
+    assert loss.queue.filled == 20  # type: ignore[union-attr]  # a KeyQueue
+    found = check_up(run)
+    assert set(found.diagnosis.batch.rows.candidates.tolist()) == {21.0}
+    assert found.recipe == "moco"
+
+
+def test_without_items_held_out_those_of_training_are_examined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = load_run(trained("simclr", tmp_path))
+    train_part = run.splits().train
+    monkeypatch.setattr(Run, "splits", lambda _: SimpleNamespace(validation=[], train=train_part))
+    found = check_up(run)
+    assert found.diagnosis.batch.queries == 14
+    assert any("those of training" in note for note in found.notes)
+
+
+@pytest.mark.slow  # a training each
+@pytest.mark.parametrize("case", ["clip", "text", "cpc", "wav2vec2", "videomoco"])
+def test_every_recipe_can_be_examined(case: str, tmp_path: Path) -> None:
+    found = check_up(load_run(trained(case, tmp_path)))
+    assert found.diagnosis.batch.queries > 0
+    assert math.isfinite(found.diagnosis.batch.loss)
+    assert any("compares sequences" in note for note in found.notes) is (case in {"cpc", "wav2vec2"})
+    json.dumps(found.as_json(), allow_nan=False)
