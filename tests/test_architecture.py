@@ -53,7 +53,6 @@ NARROWER: dict[str, set[str]] = {
     "samplers": {"checks"},
     "from_scratch": set(),
     "mistakes": {"losses"},
-    "testing": {"checks", "mistakes"},
     "mining": {"checks", "neighbours"},
     "engines": {"checks", "coded", "distributed", "precision", "pairing", "scores", "statistics"},
 }

@@ -28,7 +28,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001 - its signature
     """Fill in, and settle the links."""
     name = Path(page.file.src_uri).stem
-    markdown = re.sub(r"<!-- (head|defaults|cost|losses|matrix)(?: ([\w ]+))? -->", lambda m: _filled(m, name), markdown)
+    markdown = re.sub(
+        r"<!-- (head|defaults|cost|losses|matrix)(?: ([\w ]+))? -->", lambda m: _filled(m, name), markdown
+    )
     code = ""
     shown = []
     for line in markdown.split("\n"):

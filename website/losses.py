@@ -140,7 +140,9 @@ def _views(make: Callable[[Engine], nn.Module], count: int = 2) -> Sketch:
         return value
 
     names = [f"{item}{'₁₂₃'[view]}" for view in range(count) for item in "abcd"]
-    return Sketch(call, names, [names], [f"all views of the batch; {'₁ and ₂ are' if count == 2 else 'below:'} the views"])
+    return Sketch(
+        call, names, [names], [f"all views of the batch; {'₁ and ₂ are' if count == 2 else 'below:'} the views"]
+    )
 
 
 def _explicit(engine: Engine) -> Tensor:
@@ -175,9 +177,7 @@ def _cpc(negatives: str, engine: Engine) -> Tensor:
 def _wav2vec2(engine: Engine) -> Tensor:
     mask = torch.tensor([[False, True, True, True, True, False]])
     loss = info_nce.Wav2Vec2Contrastive(distractors=3, engine=engine)
-    value: Tensor = loss(
-        _normal(1, 6, 3), _normal(1, 6, 3, seed=1), mask, generator=torch.Generator().manual_seed(0)
-    )
+    value: Tensor = loss(_normal(1, 6, 3), _normal(1, 6, 3, seed=1), mask, generator=torch.Generator().manual_seed(0))
     return value
 
 
@@ -226,9 +226,7 @@ SKETCHES: dict[str, Sketch] = {
     ),
     "CPC": Sketch(partial(_cpc, "both"), _PREDICTIONS, [_LATENTS], ["latents of both sequences, A and B"]),
     "CPC others": Sketch(partial(_cpc, "others"), _PREDICTIONS, [_LATENTS], ["latents of both sequences, A and B"]),
-    "Wav2Vec2Contrastive": Sketch(
-        _wav2vec2, _named("c", 4), [["q"], ["1", "2", "3"]], ["own", "distractors"]
-    ),
+    "Wav2Vec2Contrastive": Sketch(_wav2vec2, _named("c", 4), [["q"], ["1", "2", "3"]], ["own", "distractors"]),
     "NCE": Sketch(_nce, _named("x", 4), [["x"], _named("y", 3)], ["own", "noise samples"]),
     "Matryoshka": _pairs(_matryoshka),
 }

@@ -91,9 +91,7 @@ def drawn(sketch: Sketch) -> str:
         f'<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" aria-label="{words}">'
         f"{labels}{''.join(parts)}</svg>"
     )
-    return (
-        f'<figure class="matrix"><div>{picture}</div><figcaption>{_legend()} {words}{both}</figcaption></figure>'
-    )
+    return f'<figure class="matrix"><div>{picture}</div><figcaption>{_legend()} {words}{both}</figcaption></figure>'
 
 
 def _matrix(table: list[list[str]], names: Sequence[str], title: str, left: int) -> str:
