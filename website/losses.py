@@ -140,9 +140,7 @@ def _views(make: Callable[[Engine], nn.Module], count: int = 2) -> Sketch:
         return value
 
     names = [f"{item}{'₁₂₃'[view]}" for view in range(count) for item in "abcd"]
-    return Sketch(
-        call, names, [names], [f"all views of the batch; {'₁ and ₂ are' if count == 2 else 'below:'} the views"]
-    )
+    return Sketch(call, names, [names], ["all views of the batch"])
 
 
 def _explicit(engine: Engine) -> Tensor:
