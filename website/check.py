@@ -1,4 +1,4 @@
-"""Is the built site whole, and does it keep to itself? python -m website.check SITE"""
+"""Is the built site whole, and does it ask no other one? `python -m website.check SITE` says so."""
 
 import re
 import sys

@@ -105,8 +105,8 @@ def cost(name: str) -> str:
         products = "2 matrix products: the keys are the queries, so that half of the matrix says all"
     return (
         "`Dense()` stores every cell of the picture. `Tiled()` holds one tile at a time, in memory that grows with the "
-        f"number of rows and keys, not with their product, and takes {products}. `Auto()`, the default, chooses; value and "
-        "gradients are the same. See [Engines](../engines.md)."
+        f"number of rows and keys, not with their product, and takes {products}. `Auto()`, the default, chooses; value "
+        "and gradients are the same. See [Engines](../engines.md)."
     )
 
 
@@ -222,8 +222,8 @@ SKETCHES: dict[str, Sketch] = {
         [_named("d", 4), _named("n", 2), _named("q", 4), _named("d", 4)],
         ["q, documents", "q, own", "q, queries", "d, documents"],
     ),
-    "CPC": Sketch(partial(_cpc, "both"), _PREDICTIONS, [_LATENTS], ["latents of both sequences, A and B"]),
-    "CPC others": Sketch(partial(_cpc, "others"), _PREDICTIONS, [_LATENTS], ["latents of both sequences, A and B"]),
+    "CPC": Sketch(partial(_cpc, "both"), _PREDICTIONS, [_LATENTS], ["latents of A and B"]),
+    "CPC others": Sketch(partial(_cpc, "others"), _PREDICTIONS, [_LATENTS], ["latents of A and B"]),
     "Wav2Vec2Contrastive": Sketch(_wav2vec2, _named("c", 4), [["q"], ["1", "2", "3"]], ["own", "distractors"]),
     "NCE": Sketch(_nce, _named("x", 4), [["x"], _named("y", 3)], ["own", "noise samples"]),
     "Matryoshka": _pairs(_matryoshka),

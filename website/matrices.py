@@ -128,7 +128,7 @@ def _legend() -> str:
 
 def _counted(tables: Sequence[list[list[str]]]) -> str:
     """How many of each a query has, over all matrices."""
-    rows = [sum((table[i] for table in tables), []) for i in range(len(tables[0]))]
+    rows = [[role for table in tables for role in table[i]] for i in range(len(tables[0]))]
     said = [f"{_range([row.count(role) for row in rows])} {role}" for role in (POSITIVE, NEGATIVE, OUT)]
     return f"{len(rows)} rows; cells in a row: {', '.join(said)}."
 

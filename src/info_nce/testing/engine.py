@@ -7,7 +7,8 @@ from torch import Tensor
 
 from info_nce.contrast import contrast
 from info_nce.engines import Dense, Engine
-from info_nce.engines.base import Lines, Reduction, Statistics, check_engine as refuse_others
+from info_nce.engines.base import Lines, Reduction, Statistics
+from info_nce.engines.base import check_engine as refuse_others
 from info_nce.objectives import Decoupled, Objective, Sigmoid, Softmax
 from info_nce.scores import COLUMNS, ROWS, ScoreMatrix
 from info_nce.statistics import Count, LogSumExp, Maximum, Softplus, Statistic, Sum
@@ -36,8 +37,8 @@ def check_engine(engine: Engine) -> str:
     """Does this engine give the totals, losses and gradients that `Dense` gives?
 
     It is tried in float64 on every kind of matrix that a loss of this package builds: pairs, equal ids, offsets,
-    mirrored views and labels, private lists, lists looked up in a table, a similarity of the user's own, suspects left out
-    by a margin or a guide, both directions, several matrices, one row, no row, logits of -inf.
+    mirrored views and labels, private lists, lists looked up in a table, a similarity of the user's own, suspects
+    left out by a margin or a guide, both directions, several matrices, one row, no row, logits of -inf.
 
     Args:
         engine: of yours; one across ranks is checked on this process alone.

@@ -40,8 +40,8 @@ def check_objective(
     """Does this objective keep the laws that let every engine compute it, and is it the formula that it should be?
 
     In this order: its parts are what they must be; its statistics merge however a row is cut, and `pull` is their
-    derivative; engines and tile sizes give one value and one gradient; `gradcheck` agrees in float64; extreme logits stay
-    finite in float32; and the reference says the same, if there is one.
+    derivative; engines and tile sizes give one value and one gradient; `gradcheck` agrees in float64; extreme logits
+    stay finite in float32; and the reference says the same, if there is one.
 
     Args:
         objective: of yours.
@@ -169,7 +169,7 @@ def _pull(name: str, statistic: Statistic) -> None:
     total = statistic.of(Tile(logits, tile.positive, tile.out), ROWS)
     (wanted,) = torch.autograd.grad(total, logits, torch.ones_like(total))
     what = f"pull of the statistic {name!r} must be its derivative"
-    hint = "the derivative of the total by each cell, from the cell's logit and the total: exp(logit - total) for LogSumExp"
+    hint = "what the total changes by with each cell, from its logit and the total: exp(logit - total) for LogSumExp"
     with guarded("pull", what + ".", hint=hint):
         found = torch.cat(
             [statistic.pull(_cut(tile, columns), ROWS, total.detach()) for columns in (slice(0, 2), slice(2, 9))], 1
@@ -276,7 +276,7 @@ def _reference(objective: Objective, reference: Reference, given: Mapping[str, f
                     what + ".",
                     got=f"{losses[row]:.9g} for {len(positives)} positives and {len(negatives)} negatives",
                     expected=f"{wanted:.9g}",
-                    hint="several positives need their Count; are the positives among the candidates of the paper's sum?",
+                    hint="do several positives need their Count? are the positives among the candidates?",
                 )
 
 
