@@ -71,8 +71,9 @@ def test_a_wrong_example_fails() -> None:
 
 
 def code_blocks(text: str, language: str = "python") -> list[str]:
-    found = re.findall(rf"^( *)```{language}\n(.*?)^\1```", text, re.MULTILINE | re.DOTALL)
-    return [textwrap.dedent(code) for _, code in found]
+    # all of them, as the end of one looks like the beginning of another
+    found = re.findall(r"^( *)```(\w*)\n(.*?)^\1```", text, re.MULTILINE | re.DOTALL)
+    return [textwrap.dedent(code) for _, kind, code in found if kind == language]
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -122,7 +123,7 @@ def asked_of_us(words: list[str]) -> list[str]:
     return words[words.index("info_nce") + 1 :] if "info_nce" in words else []
 
 
-COMMANDS = {" ".join(asked_of_us(words)): None for name in PAGES for words in command_lines(page(name))}
+COMMANDS = {shlex.join(asked_of_us(words)): None for name in PAGES for words in command_lines(page(name))}
 
 
 @pytest.mark.parametrize("line", [line for line in COMMANDS if line])

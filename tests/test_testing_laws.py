@@ -44,7 +44,7 @@ def sigmoid(positives: list[float], negatives: list[float]) -> float:
 
 def robust(positives: list[float], negatives: list[float]) -> float:
     up, everything = total(positives), total(positives) + total(negatives)
-    return -(up**0.1) / 0.1 + (0.01 * everything) ** 0.1 / 0.1
+    return float(-(up**0.1) / 0.1 + (0.01 * everything) ** 0.1 / 0.1)
 
 
 def debiased(positives: list[float], negatives: list[float]) -> float:

@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,17 +18,17 @@ from website.matrices import Recorder, Sketch
 
 __all__ = ["FACES", "SKETCHES", "cost", "defaults", "head", "table"]
 
-FACES: dict[str, type[nn.Module]] = {name: kind for name, kind in vars(info_nce).items() if hasattr(kind, "source")}
+FACES: dict[str, Any] = {name: kind for name, kind in vars(info_nce).items() if hasattr(kind, "source")}
 """Every loss that `info_nce` offers, by name."""
 
 
-def function_of(face: type[nn.Module]) -> Callable[..., Tensor] | None:
+def function_of(face: Any) -> Callable[..., Tensor] | None:
     """The function that the face is the module of; None for a face that wraps others."""
     named = re.search(r"see `(\w+)`", inspect.getdoc(face.forward) or "")
     return getattr(functional, named[1]) if named else None
 
 
-def _text(face: type[nn.Module]) -> str:
+def _text(face: Any) -> str:
     return inspect.getdoc(function_of(face) or face) or ""
 
 
@@ -37,12 +38,12 @@ def section(text: str, name: str) -> str:
     return inspect.cleandoc(found[1]).strip() if found else ""
 
 
-def question(face: type[nn.Module]) -> str:
+def question(face: Any) -> str:
     """What the loss asks: the first line of its docstring."""
     return _text(face).partition("\n")[0]
 
 
-def formula(face: type[nn.Module]) -> str:
+def formula(face: Any) -> str:
     """The first formula of its docstring."""
     found = re.search(r"(?s)\$\$.+?\$\$", _text(face))
     return found[0] if found else ""

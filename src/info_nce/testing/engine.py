@@ -20,7 +20,7 @@ __all__ = ["check_engine"]
 _SLOPES: Statistics = {
     f"{type(one).__name__} of {one.over}": one
     for role in ("candidates", "positives", "negatives")
-    for one in (LogSumExp(role), Sum(role), Softplus(role))  # type: ignore[arg-type]  # all three are roles
+    for one in (LogSumExp(role), Sum(role), Softplus(role))
 }
 _STATISTICS: Statistics = {
     **_SLOPES,

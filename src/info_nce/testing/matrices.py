@@ -38,7 +38,8 @@ class Trial:
 
     def leaves(self) -> tuple[list[ScoreMatrix], dict[str, Tensor]]:
         """The matrices made of fresh tensors that need a gradient, and these by name."""
-        made, found = [], {}
+        made: list[ScoreMatrix] = []
+        found: dict[str, Tensor] = {}
         for number, matrix in enumerate(self.matrices):
             own = {name: o.tensor.detach().clone().requires_grad_() for name, o in matrix.operands().items()}
             made.append(matrix.with_tensors(own))
@@ -84,7 +85,7 @@ def _shared() -> Iterator[Trial]:
     yield Trial("more keys than queries", [_pair(5, 11, positives=Partner(torch.tensor([0, 10, 3, 7, 4])))])
     tags = torch.tensor([0, 1, 0, 2, 1, 3, 0])
     for same in ("out", "positive"):
-        positives, out = pairs(7, tags, same, CPU)  # type: ignore[arg-type]  # both words are known
+        positives, out = pairs(7, tags, same, CPU)
         yield Trial(f"equal ids, same_id={same!r}", [_pair(positives=positives, out=out)])
     yield Trial("an offset for each key", [_pair(offset=numbers(7, seed=3))])
     query, key = numbers(5, D, seed=4), numbers(5, D, seed=5)
