@@ -1,5 +1,6 @@
 """The site: a page for each loss, tables and pictures made from the library, formulas that are really made."""
 
+import doctest
 import re
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import torch
 from markdown import Markdown
 
 import info_nce
+import website.formulas
 from info_nce import functional
 from tests.test_public_api import public_objects
 from website import losses, matrices
@@ -51,7 +53,7 @@ def test_the_head_of_a_page_says_what_the_class_says(name: str) -> None:
     assert first.split()[0] in head  # the author
     paper = re.search(r"arXiv:[\d.]+", face.source)
     assert paper is None or paper[0] in head
-    assert head.count("$$") == 2
+    assert head.count("$$") == (4 if name == "HardNegativeInfoNCE" else 2)
 
 
 @every_loss
@@ -154,9 +156,15 @@ def test_every_formula_of_a_docstring_can_be_shown() -> None:
         assert mathml(one, block=True).startswith("<math")
 
 
+def test_the_example_of_the_formulas_is_true() -> None:
+    assert doctest.testmod(website.formulas).attempted == 1
+    assert doctest.testmod(website.formulas).failed == 0
+
+
 def test_a_formula_that_cannot_be_shown_is_an_error() -> None:
     with pytest.raises(FormulaError, match="nosuch"):
         mathml(r"\nosuch{x}", block=False)
+    assert "<mo" in mathml(r"\Big\{ \frac12 \Big\}", block=True)
 
 
 def test_formulas_are_made_in_text_and_left_alone_in_code() -> None:

@@ -47,7 +47,7 @@ def faults(site: Path) -> list[str]:
         page.feed(path.read_text(encoding="utf-8"))
         name = path.relative_to(site)
         text = "".join(page.text)
-        found += [f"{name}: a formula is left over: {left}" for left in re.findall(r"\$\$.{0,40}|\\[a-z]+\b", text)]
+        found += [f"{name}: a formula is left over: {left}" for left in re.findall(r"\$\$.{0,40}|\\[A-Za-z{}]+", text)]
         found += [f"{name}: asks another site: {url}" for url in page.fetched if re.match(r"(https?:)?//", url)]
     for path in sorted(site.rglob("*.css")):
         urls = re.findall(

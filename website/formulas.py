@@ -27,8 +27,13 @@ def mathml(formula: str, *, block: bool) -> str:
     Raises:
         FormulaError: a command is left over in what a reader would see.
     """
-    shown = str(convert(" ".join(formula.split()), display="block" if block else "inline"))
-    left = re.findall(r"\\[A-Za-z]+|\$", "".join(ET.fromstring(shown).itertext()))  # noqa: S314 - made a line above
+    # a size that is asked for by hand is left to the browser, which knows how high the inside is
+    sized = re.sub(r"\\[Bb]igg?\s*(\\\{|[(\[])", r"\\left\1", " ".join(formula.split()))
+    sized = re.sub(r"\\[Bb]igg?\s*(\\\}|[)\]])", r"\\right\1", sized)
+    shown = str(convert(sized, display="block" if block else "inline"))
+    # a little room after a function's name, but not before its bracket
+    shown = re.sub(r"<mi>(log|exp|cos|max)</mi>(?=<m(?!o))", r'<mi>\1</mi><mspace width="0.17em"/>', shown)
+    left = re.findall(r"\\\S*|\$", "".join(ET.fromstring(shown).itertext()))  # noqa: S314 - made a line above
     if left:
         raise FormulaError(
             f"A formula cannot be shown.\n  got       {left[0]} in {formula}\n  expected  commands of latex2mathml\n"

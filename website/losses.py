@@ -44,8 +44,8 @@ def question(face: Any) -> str:
 
 
 def formula(face: Any) -> str:
-    """The first formula of its docstring."""
-    found = re.search(r"(?s)\$\$.+?\$\$", _text(face))
+    """The formulas with which its docstring begins."""
+    found = re.search(r"(?s)\$\$.+?\$\$(\s+\$\$.+?\$\$)*", _text(face))
     return found[0] if found else ""
 
 
@@ -214,7 +214,7 @@ SKETCHES: dict[str, Sketch] = {
         _sup_con,
         ["A a₁", "A a₂", "A b₁", "B c₁", "B c₂", "C d₁"],
         [["a₁", "a₂", "b₁", "c₁", "c₂", "d₁"]],
-        ["the same rows; A, B, C: labels"],
+        ["A, B, C: labels"],
     ),
     "MoCo": Sketch(_moco, _named("q", 4), [["k"], _named("u", 6)], ["own", "queue"]),
     "RetrievalInfoNCE": Sketch(
