@@ -83,6 +83,7 @@ def test_the_cost_is_that_of_the_matrices_that_are_built() -> None:
     assert "takes 2 matrix products" in losses.cost("NTXent")
     assert "takes 3 matrix products" in losses.cost("InfoNCE")
     assert "takes 4 matrix products" in losses.cost("SymmetricInfoNCE")
+    assert "for each matrix of shared keys" in losses.cost("RetrievalInfoNCE")
     assert "its own list" in losses.cost("Wav2Vec2Contrastive")
 
 

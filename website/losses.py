@@ -104,6 +104,8 @@ def cost(name: str) -> str:
         products = "4 matrix products for both directions: totals of rows and columns come from one sweep"
     elif problem.matrices[0].mirrored:
         products = "2 matrix products: the keys are the queries, so that half of the matrix says all"
+    if sum(matrix.shared for matrix in problem.matrices) > 1:
+        products = "3 matrix products for each matrix of shared keys"
     return (
         "`Dense()` stores every cell of the picture. `Tiled()` holds one tile at a time, in memory that grows with the "
         f"number of rows and keys, not with their product, and takes {products}. `Auto()`, the default, chooses; value "
