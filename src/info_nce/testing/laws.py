@@ -14,9 +14,7 @@ __all__ = ["broken", "compare", "guarded"]
 
 def broken(law: str, what: str, *, got: object, expected: str, hint: str) -> NoReturn:
     """Raise the error that names the law."""
-    error = BrokenLawError(f"{what}\n  got       {got}\n  expected  {expected}\n  try       {hint}")
-    error.law = law
-    raise error
+    raise _error(law, what, got, expected, hint)
 
 
 @contextmanager
@@ -24,15 +22,15 @@ def guarded(law: str, what: str, *, hint: str) -> Iterator[None]:
     """Within, whatever is raised breaks the law."""
     try:
         yield
-    except BrokenLawError:
-        raise
     except Exception as error:
         text = str(error).partition("\n")[0]
-        new = BrokenLawError(
-            f"{what}\n  got       {type(error).__name__}: {text}\n  expected  no error\n  try       {hint}"
-        )
-        new.law = law
-        raise new from error
+        raise _error(law, what, f"{type(error).__name__}: {text}", "no error", hint) from error
+
+
+def _error(law: str, what: str, got: object, expected: str, hint: str) -> BrokenLawError:
+    error = BrokenLawError(f"{what}\n  got       {got}\n  expected  {expected}\n  try       {hint}")
+    error.law = law
+    return error
 
 
 def compare(
@@ -44,7 +42,7 @@ def compare(
             got = f"shape {tuple(found[name].shape)}" if name in found else "nothing"
             broken(law, f"{what}: {name}.", got=got, expected=f"shape {tuple(wanted[name].shape)}", hint=hint)
         right, mine = wanted[name].detach(), found[name].detach().to(wanted[name].dtype)
-        scale = max(1.0, *right[right.isfinite()].abs().flatten().tolist(), 1.0)
+        scale = max([1.0, *right[right.isfinite()].abs().flatten().tolist()])
         differ = ~torch.isclose(mine, right, rtol=0, atol=1e-9 * scale, equal_nan=True)
         if not differ.any():
             continue
