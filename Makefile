@@ -8,7 +8,7 @@ PEERS ?= .cache/peers
 WHAT ?= info_nce.*
 SITE := src/info_nce/tutorial/site/index.html
 
-.PHONY: help demo test test-all mutants check format tutorial recipes bench bench-full bench-ranks bench-peers clean
+.PHONY: help demo test test-all mutants check format docs tutorial recipes bench bench-full bench-ranks bench-peers clean
 
 help: ## say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,6 +32,11 @@ $(VENV)/for-tests: $(VENV)/for-recipes
 	@echo "installing what the tests need"
 	@$(INSTALL) 'pip>=25.1'  # the first pip that knows dependency groups
 	@$(INSTALL) --group dev
+	@touch $@
+
+$(VENV)/for-docs: $(VENV)/for-tests
+	@echo "installing what the site is built with"
+	@$(INSTALL) --group docs
 	@touch $@
 
 demo: $(VENV)/for-demo ## train an encoder on real pictures without a label, evaluate it, search with it, write a report
@@ -71,6 +76,10 @@ format: $(VENV)/for-tests ## format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
+docs: $(VENV)/for-docs ## build the documentation as a site into site-docs/, and check it
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs --quiet build --strict
+	@$(BIN)/python -m website.check site-docs
+
 bench: $(VENV)/for-demo ## measure the losses beside the limit and other libraries: a look, about four minutes
 	@$(BIN)/python -m benchmarks --fresh --peers $(PEERS) --out runs/benchmarks/short.json; said=$$?; \
 	$(BIN)/python -m benchmarks.render runs/benchmarks/short.json --page runs/benchmarks/short.md; exit $$said
@@ -86,4 +95,4 @@ bench-peers: $(VENV)/for-demo ## install those libraries into .cache/peers: 6 GB
 	@$(BIN)/python -m benchmarks.homes --peers $(PEERS)
 
 clean: ## remove the environment and everything built; runs/ stays
-	@rm -rf $(VENV) mutants build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) mutants build dist site-docs .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -56,7 +56,10 @@ NARROWER: dict[str, set[str]] = {
     "samplers": {"checks"},
     "from_scratch": set(),
     "mistakes": {"losses"},
-    "testing": {"checks", "mistakes"},
+    "testing": {
+        *("assemble", "checks", "contrast", "engines", "mistakes", "objectives"),
+        *("pairing", "scores", "similarity", "statistics"),
+    },
     "mining": {"checks", "neighbours"},
     "engines": {"checks", "coded", "distributed", "precision", "pairing", "scores", "statistics"},
 }

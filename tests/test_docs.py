@@ -8,6 +8,7 @@ import doctest
 import importlib
 import pkgutil
 import re
+import shlex
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from torch.testing import assert_close
 
 import info_nce
 from benchmarks.ranks_on_paper import table
-from info_nce import checks, errors, functional
+from info_nce import checks, commands, errors, functional
 from info_nce.assemble import assemble
 from info_nce.contrast import contrast
 from info_nce.objectives import Decoupled, Objective
@@ -31,7 +32,8 @@ from info_nce.statistics import Count, LogSumExp, Sum
 
 ROOT = Path(__file__).parents[1]
 SOURCE = Path(info_nce.__file__).parent
-PAGES = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/many-ranks.md")
+DOCS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))
+PAGES = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", *DOCS)
 
 
 def page(name: str) -> str:
@@ -69,8 +71,9 @@ def test_a_wrong_example_fails() -> None:
 
 
 def code_blocks(text: str, language: str = "python") -> list[str]:
-    found = re.findall(rf"^( *)```{language}\n(.*?)^\1```", text, re.MULTILINE | re.DOTALL)
-    return [textwrap.dedent(code) for _, code in found]
+    # all of them, as the end of one looks like the beginning of another
+    found = re.findall(r"^( *)```(\w*)\n(.*?)^\1```", text, re.MULTILINE | re.DOTALL)
+    return [textwrap.dedent(code) for _, kind, code in found if kind == language]
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -83,6 +86,72 @@ def test_blocks_are_found_even_inside_a_list() -> None:
     assert len(code_blocks(page("README.md"))) >= 1
     assert len(code_blocks(page("ARCHITECTURE.md"))) >= 1
     assert code_blocks("1. So:\n\n   ```python\n   x =\n   ```\n```\ny\n```\n") == ["x =\n"]
+
+
+def run_page(text: str) -> dict[str, Any]:
+    """Execute the Python of a page from top to bottom, in one namespace."""
+    names: dict[str, Any] = {"__name__": __name__}
+    torch.manual_seed(0)
+    for block in code_blocks(text):
+        exec(compile(block, "page", "exec"), names)  # noqa: S102 - our own page
+    return names
+
+
+@pytest.mark.parametrize("name", [name for name in DOCS if code_blocks(page(name))])
+def test_the_python_of_a_page_runs(name: str) -> None:
+    assert len(run_page(page(name))) > 2
+
+
+def test_a_page_with_a_wrong_line_fails_and_blocks_share_their_names() -> None:
+    block = "```python\n{}\n```\n"
+    assert run_page(block.format("a = 1") + block.format("b = a + 1"))["b"] == 2
+    with pytest.raises(AssertionError):
+        run_page(block.format("a = 1") + "words\n" + block.format("assert a == 2"))
+
+
+def command_lines(text: str) -> list[list[str]]:
+    """The lines of a page that someone types: the words of each, without comments."""
+    blocks = [block for language in ("", "console", "sh", "bash") for block in code_blocks(text, language)]
+    lines = [line.removeprefix("$ ") for block in blocks for line in block.splitlines()]
+    return [shlex.split(line, comments=True) for line in lines if re.match(r"(info-nce|torchrun|pip|uv) ", line)]
+
+
+def asked_of_us(words: list[str]) -> list[str]:
+    """The words of our own command, whoever starts it."""
+    if words[0] == "info-nce":
+        return words[1:]
+    return words[words.index("info_nce") + 1 :] if "info_nce" in words else []
+
+
+COMMANDS = {shlex.join(asked_of_us(words)): None for name in PAGES for words in command_lines(page(name))}
+
+
+@pytest.mark.parametrize("line", [line for line in COMMANDS if line])
+def test_every_command_of_a_page_is_one(line: str) -> None:
+    assert commands.parsed(shlex.split(line)) is not None
+
+
+def test_commands_are_found_and_wrong_ones_are_refused() -> None:
+    text = "```\ninfo-nce train clip --data 'a b.csv'  # yours\nmake demo\n```\n```python\ninfo-nce = 3\n```\n"
+    assert command_lines(text) == [["info-nce", "train", "clip", "--data", "a b.csv"]]
+    assert asked_of_us(["torchrun", "-m", "--", "info_nce", "runs"]) == ["runs"]
+    for wrong in (["trian", "clip"], ["train", "clip", "--stpes", "3"], ["search", "RUN"]):
+        with pytest.raises(SystemExit):
+            commands.parsed(wrong)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_extra_that_a_page_installs_exists(name: str) -> None:
+    extras = set(
+        re.findall(r"^(\w+) = \[", page("pyproject.toml").partition("optional-dependencies]")[2], re.MULTILINE)
+    )
+    named = [found for words in command_lines(page(name)) for found in re.findall(r"\.\[([\w,]+)\]", " ".join(words))]
+    assert {extra for found in named for extra in found.split(",")} <= extras
+
+
+def test_the_citation_has_the_version_of_the_package() -> None:
+    assert f"\nversion: {info_nce.__version__}\n" in page("CITATION.cff")
+    assert f'\nversion = "{info_nce.__version__}"\n' in page("pyproject.toml")
 
 
 def test_the_ten_lines_of_the_readme_run() -> None:
@@ -152,7 +221,9 @@ def test_links_and_pictures_are_found_and_the_web_is_left_alone() -> None:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_every_file_that_a_page_names_exists(name: str) -> None:
-    named = re.findall(r"`((?:src|tests|examples|benchmarks|docs|losses|objectives|engines)/[\w/.]*)`", page(name))
+    named = re.findall(
+        r"`((?:src|tests|website|examples|benchmarks|docs|losses|objectives|engines)/[\w/.]*)`", page(name)
+    )
     places = (ROOT, SOURCE)
     assert [path for path in named if not any((place / path).exists() for place in places)] == []
 

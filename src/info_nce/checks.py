@@ -8,7 +8,16 @@ from typing import NoReturn
 import torch
 from torch import Tensor
 
-__all__ = ["ArgumentError", "DTypeError", "DeviceError", "RanksDisagreeError", "ShapeError", "WrongLossError", "finite"]
+__all__ = [
+    "ArgumentError",
+    "BrokenLawError",
+    "DTypeError",
+    "DeviceError",
+    "RanksDisagreeError",
+    "ShapeError",
+    "WrongLossError",
+    "finite",
+]
 
 
 _FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -38,6 +47,12 @@ class WrongLossError(AssertionError):
     """A function does not compute the loss that it is meant to; `mistake` names what it does, if that is known."""
 
     mistake: str | None = None
+
+
+class BrokenLawError(AssertionError):
+    """An objective or an engine breaks a law that the others rely on; `law` names it."""
+
+    law: str = ""
 
 
 def fail(kind: type[Exception], what: str, *, got: object, expected: str, hint: str) -> NoReturn:

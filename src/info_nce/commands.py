@@ -234,13 +234,18 @@ def _about(name: str) -> str:
     return cleandoc(recipe_class(name).__doc__ or "").partition("\n\nArgs:")[0]
 
 
+def parsed(words: Sequence[str]) -> Any:
+    """The command that a line asks for, not done yet."""
+    joined = [" ".join(words[:2]), *words[2:]] if words[:1] == ["train"] and words[1:2] != ["--help"] else list(words)
+    commands = _commands(joined[0] if joined else "")
+    return tyro.cli(commands, prog="info-nce", args=joined, description=_DESCRIPTION, config=(FlagCreatePairsOff,))
+
+
 def run(words: Sequence[str]) -> int:
     """Parse and run a command line; see `info_nce.cli.main`."""
     console, errors = Console(), Console(stderr=True)
     _warn_of_the_namesake(errors)
-    joined = [" ".join(words[:2]), *words[2:]] if words[:1] == ["train"] and words[1:2] != ["--help"] else list(words)
-    commands = _commands(joined[0] if joined else "")
-    command = tyro.cli(commands, prog="info-nce", args=joined, description=_DESCRIPTION, config=(FlagCreatePairsOff,))
+    command = parsed(words)
     try:
         code: int = command.do(console, words)
     except (UserError, ArgumentError) as error:

@@ -134,7 +134,9 @@ class InnerProduct(Similarity):
         """Prepare both sides of `scale` (one, or one per query) times the similarity.
 
         Args:
-            query, key, scale: see `factors`.
+            query: see `factors`.
+            key: see `factors`.
+            scale: the factor on similarities.
             alike: where one tensor comes out as both sides, let it: with the root of the scale in it.
         """
         left, right = self.factors(query, key)

@@ -15,6 +15,7 @@ from info_nce.engines import operators
 from info_nce.engines.apart import apart
 from info_nce.engines.base import Engine, Lines, Problem, Statistics, Totals, gradients, merged
 from info_nce.engines.blocks import Spot
+from info_nce.engines.dense import Dense
 from info_nce.engines.sweeps import Job, complete_loss, swept_gradients, swept_totals
 from info_nce.precision import compute_dtype
 from info_nce.scores import ROWS, ScoreMatrix
@@ -113,12 +114,16 @@ class Tiled(Engine):
         """Sweep over the tiles; what needs no sweep is worked out apart."""
         if torch.compiler.is_compiling():
             return operators.totals(self, matrices, statistics, directions)
+        if not len(matrices[0].query):  # nothing to cut
+            return Dense().totals_along(matrices, statistics, directions)
         return _merged_sides(statistics, *self._job(matrices, statistics, directions))
 
     def loss(self, problem: Problem) -> Tensor:
         """Apply the formula to each tile as soon as its totals are complete, where they ever are; else to all."""
         if torch.compiler.is_compiling():
             return operators.loss(self, problem)
+        if not len(problem.matrices[0].query):
+            return Dense().loss(problem)
         known, job = self._job(problem.matrices, problem.statistics, problem.directions)
         if problem.reduction == "none" or not job.complete or not job.differentiable():
             return problem.reduced(_merged_sides(problem.statistics, known, job))
@@ -135,6 +140,8 @@ class Tiled(Engine):
         self, matrix: ScoreMatrix, statistics: Statistics, lines: Mapping[int, Lines], wanted: Collection[str]
     ) -> Totals:
         """Sweep over the tiles; what needs no sweep is differentiated apart."""
+        if not len(matrix.query):
+            return Dense().pulled(matrix, statistics, lines, wanted)
         leaves = {name: o.tensor.detach().requires_grad_(name in wanted) for name, o in matrix.operands().items()}
         with torch.enable_grad():
             known, job = self._job([matrix.with_tensors(leaves)], statistics, tuple(lines))

@@ -75,8 +75,13 @@ def hard_negative_info_nce(
 ) -> Float[Tensor, ""] | Float[Tensor, " 2*n"]:
     r"""NT-Xent in which the hard negatives count more, or only the k hardest count.
 
-    As `debiased_info_nce`, with the mean over negatives weighted by
-    $w_j \propto e^{\beta s_j / \tau}$; with `top_k`, plain NT-Xent over the positive and the k most similar negatives.
+    $$ \ell_i = -\log \frac{e^{s_+}}{e^{s_+} + N g}, \quad
+       g = \max\Big\{ \frac{1}{1-\tau^+} \Big( \sum_j w_j e^{s_j} - \tau^+ e^{s_+} \Big),\ e^{-1/\tau} \Big\} $$
+
+    $$ w_j = \frac{e^{\beta s_j}}{\sum_k e^{\beta s_k}} $$
+
+    As `debiased_info_nce`, with a weighted mean over the negatives; the logits s have been divided by the
+    temperature. With `top_k`, plain NT-Xent over the positive and the k most similar negatives.
 
     Args:
         view1: one row per item.

@@ -89,7 +89,7 @@ class MoCo(Face):
         learnable: learn the temperature, see `Face`.
         settings: see `Options`.
 
-    Example, one step of training::
+    Example, one step of training:
 
         key = momentum_encoder(view2)
         loss = moco(encoder(view1), key, queue)

@@ -1,0 +1,1 @@
+"""The documentation as a site: what MkDocs is told beside the pages of docs/. `make docs` builds it."""
