@@ -1,12 +1,11 @@
 """Pages for those who come from elsewhere, about practice and about other libraries: their code runs and says so."""
 
 import ast
-import importlib
 import json
 import re
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
@@ -27,17 +26,22 @@ every_page = pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.re
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 BLOCK = re.compile(
-    r"^( *)```python[^\n]*\n(?P<code>.*?)^\1```$(?:\n\n?\1```text\n(?P<printed>.*?)^\1```$)?", re.MULTILINE | re.DOTALL
+    r"^( *)```python(?P<title>[^\n]*)\n(?P<code>.*?)^\1```$(?:\n\n?\1```text\n(?P<printed>.*?)^\1```$)?",
+    re.MULTILINE | re.DOTALL,
 )
 TOLD = re.compile(r"^ *print\(.*\)  # (.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Block:
-    """Code of a page, and the lines that it prints: in a block of text below, or behind each `print`."""
+    """Code of a page, and the lines that it prints: in a block of text below, or behind each `print`.
+
+    One with a title, "with X", needs the library X, which may not be there.
+    """
 
     code: str
     printed: list[str]
+    titled: bool = False
 
     @property
     def libraries(self) -> set[str]:
@@ -54,10 +58,14 @@ class Block:
 def blocks(text: str) -> Iterator[Block]:
     for found in BLOCK.finditer(text):
         code, below = (textwrap.dedent(found[part] or "") for part in ("code", "printed"))
-        yield Block(code, below.splitlines() or TOLD.findall(code))
+        yield Block(code, below.splitlines() or TOLD.findall(code), 'title="with ' in found["title"])
 
 
-def run(parts: Iterator[Block] | list[Block], name: str) -> dict[str, Any]:
+def of_page(path: Path) -> list[Block]:
+    return list(blocks(path.read_text(encoding="utf-8")))
+
+
+def run(parts: Iterable[Block], name: str) -> dict[str, Any]:
     """All of it in one namespace, as a reader would who types it."""
     names: dict[str, Any] = {"__name__": name}
     for part in parts:
@@ -65,7 +73,7 @@ def run(parts: Iterator[Block] | list[Block], name: str) -> dict[str, Any]:
         with redirect_stdout(printed):
             exec(compile(part.code, name, "exec"), names)  # noqa: S102 - our own page
         lines = [line.rstrip() for line in printed.getvalue().splitlines()]
-        if part.libraries:  # which may have something to say themselves
+        if part.titled:  # the library may have something to say themselves
             lines = [line for line in lines if line in part.printed]
         assert lines == part.printed
     return names
@@ -86,13 +94,19 @@ def _as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 
 @every_page
 def test_the_code_of_a_page_runs_and_prints_what_the_page_says(path: Path) -> None:
-    run([block for block in blocks(path.read_text(encoding="utf-8")) if not block.libraries], str(path))
+    run([block for block in of_page(path) if not block.titled], str(path))
+
+
+@every_page
+def test_what_needs_another_library_says_so_in_its_title(path: Path) -> None:
+    assert [block.code for block in of_page(path) if block.libraries and not block.titled] == []
+    assert any(not block.titled for block in of_page(path)), "nothing of this page runs everywhere"
 
 
 def pages_with_libraries() -> list[Any]:
     found = []
     for path in PAGES:
-        needed = {name for block in blocks(path.read_text(encoding="utf-8")) for name in block.libraries}
+        needed = {name for block in of_page(path) for name in block.libraries}
         if needed:
             found.append(pytest.param(path, sorted(needed), id=str(path.relative_to(DOCS))))
     return found
@@ -103,17 +117,12 @@ def pages_with_libraries() -> list[Any]:
 def test_the_code_of_a_page_runs_with_the_library_that_it_is_about(path: Path, needed: list[str]) -> None:
     for name in needed:
         pytest.importorskip(name, reason=f"the page compares with {name}, which the tests do not install")
-    run(blocks(path.read_text(encoding="utf-8")), str(path))
+    run(of_page(path), str(path))
 
 
 @every_page
 def test_every_link_of_a_page_leads_somewhere(path: Path) -> None:
     assert [target for target in links(path.read_text(encoding="utf-8")) if not (path.parent / target).exists()] == []
-
-
-@every_page
-def test_a_page_is_not_only_words(path: Path) -> None:
-    assert any(not block.libraries for block in blocks(path.read_text(encoding="utf-8")))
 
 
 def cells(path: Path) -> list[dict[str, Any]]:
@@ -142,7 +151,8 @@ def test_a_notebook_is_kept_without_outputs(path: Path) -> None:
 
 
 def test_a_page_that_says_something_wrong_fails() -> None:
-    right = "```python\nprint(1 + 1)  # 2\n```\n\nand\n\n```python\nfor n in (1, 2):\n    print(n)\n```\n\n```text\n1\n2\n```\n"
+    inline = "```python\nprint(1 + 1)  # 2\n```\n\n"
+    right = inline + "and\n\n```python\nfor n in (1, 2):\n    print(n)\n```\n\n```text\n1\n2\n```\n"
     run(blocks(right), "right")
     for wrong in (right.replace("# 2", "# 3"), right.replace("1\n2\n", "1\n"), right.replace("  # 2", "")):
         assert wrong != right
@@ -154,5 +164,4 @@ def test_a_page_that_says_something_wrong_fails() -> None:
 
 def test_what_a_block_needs_is_read_from_its_imports() -> None:
     page = '```python title="with x"\nimport os, x.y\nfrom z import a\nimport torch\nfrom info_nce import NTXent\n```\n'
-    assert [block.libraries for block in blocks(page)] == [{"x", "z"}]
-    assert importlib.util.find_spec("torch")
+    assert [(block.libraries, block.titled) for block in blocks(page)] == [({"x", "z"}, True)]
