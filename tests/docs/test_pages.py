@@ -125,6 +125,24 @@ def test_every_link_of_a_page_leads_somewhere(path: Path) -> None:
     assert [target for target in links(path.read_text(encoding="utf-8")) if not (path.parent / target).exists()] == []
 
 
+def headings(path: Path) -> set[str]:
+    """The places in a page that a link can name."""
+    text = re.sub(r"^( *)```.*?^\1```", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"\s+", "-", re.sub(r"[^\w\s-]", "", title.lower()).strip()) for title in titles}
+
+
+@every_page
+def test_every_link_into_a_page_finds_its_heading(path: Path) -> None:
+    found = re.findall(r"\]\(([\w./-]*\.md)?#([\w-]+)\)", path.read_text(encoding="utf-8"))
+    assert [(page, part) for page, part in found if part not in headings(path.parent / page if page else path)] == []
+
+
+def test_headings_are_named_as_a_site_names_them() -> None:
+    assert {"learning-rate-warm-up-and-schedule", "a-loop-to-begin-with"} <= headings(DOCS / "practice/training.md")
+    assert "is-it-at-its-floor" in headings(DOCS / "practice/stuck.md")
+
+
 def cells(path: Path) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["cells"]
     return found
