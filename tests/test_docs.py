@@ -88,27 +88,6 @@ def test_blocks_are_found_even_inside_a_list() -> None:
     assert code_blocks("1. So:\n\n   ```python\n   x =\n   ```\n```\ny\n```\n") == ["x =\n"]
 
 
-def run_page(text: str) -> dict[str, Any]:
-    """Execute the Python of a page from top to bottom, in one namespace."""
-    names: dict[str, Any] = {"__name__": __name__}
-    torch.manual_seed(0)
-    for block in code_blocks(text):
-        exec(compile(block, "page", "exec"), names)  # noqa: S102 - our own page
-    return names
-
-
-@pytest.mark.parametrize("name", [name for name in DOCS if code_blocks(page(name))])
-def test_the_python_of_a_page_runs(name: str) -> None:
-    assert len(run_page(page(name))) > 2
-
-
-def test_a_page_with_a_wrong_line_fails_and_blocks_share_their_names() -> None:
-    block = "```python\n{}\n```\n"
-    assert run_page(block.format("a = 1") + block.format("b = a + 1"))["b"] == 2
-    with pytest.raises(AssertionError):
-        run_page(block.format("a = 1") + "words\n" + block.format("assert a == 2"))
-
-
 def command_lines(text: str) -> list[list[str]]:
     """The lines of a page that someone types: the words of each, without comments."""
     blocks = [block for language in ("", "console", "sh", "bash") for block in code_blocks(text, language)]
