@@ -1,0 +1,1 @@
+"""Published results, reproduced: each study is a file, its numbers are kept in benchmarks/papers.json."""

@@ -1,0 +1,34 @@
+"""What the studies' pictures have in common."""
+
+from io import StringIO
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchmarks.plots import styled
+from info_nce.report.palette import INK, OF_CLASSES, PAPER
+
+__all__ = ["COLOURS", "panels", "svg"]
+
+COLOURS = OF_CLASSES[0], OF_CLASSES[5], "#6e6e73", OF_CLASSES[2]
+"""Of what is looked at, of what it is compared with, of limits, of a third line."""
+
+
+def panels(count: int) -> tuple[Figure, list[Axes]]:
+    """A row of pictures."""
+    figure = Figure(figsize=(3.6 * count, 3.2), facecolor=PAPER, layout="constrained")
+    found = [styled(axes) for axes in figure.subplots(1, count, squeeze=False)[0]]
+    for axes in found:
+        axes.title.set(color=INK, fontsize=10)
+    return figure, found
+
+
+def svg(figure: Figure) -> str:
+    """As text, the same whenever it is drawn."""
+    drawn = StringIO()
+    same: dict[str, Any] = {"svg.hashsalt": "papers", "svg.fonttype": "path"}
+    with mpl.rc_context(same):
+        figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None})
+    return "\n".join(line.rstrip() for line in drawn.getvalue().splitlines()) + "\n"
