@@ -1,0 +1,46 @@
+"""The file of what the studies found: with which settings, seeds, versions, and on which machine."""
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from benchmarks import machine
+from benchmarks.papers.study import Run, Study
+from benchmarks.results import write
+
+__all__ = ["RESULTS", "Kept", "keep", "kept"]
+
+RESULTS = Path("benchmarks/papers.json")
+PACKAGES = ("torch", "numpy", "scikit-learn")
+
+Kept = dict[str, dict[str, Any]]
+
+
+def kept(file: Path = RESULTS) -> Kept:
+    """What was found before, by the name of the study."""
+    found: Kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    return {
+        name: {**study, "runs": [Run(**run) for run in study["runs"]]} for name, study in found.items()
+    }
+
+
+def keep(study: Study[Any], runs: Sequence[Run], file: Path = RESULTS) -> None:
+    """Put what a study found in place of what it found before."""
+    here = machine.machine()
+    found = {
+        "command": f"python -m benchmarks.papers {study.name}",
+        "date": datetime.now(timezone.utc).date().isoformat(),
+        "commit": machine.commit(),
+        "machine": f"{here['cores']} cores of {here['cpu']}",
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        "settings": study.settings_in_words(),
+        "runs": list(runs),
+    }
+    everything: Mapping[str, Any] = {**kept(file), study.name: found}
+    plain = {name: {**one, "runs": [asdict(run) for run in one["runs"]]} for name, one in everything.items()}
+    write(file, plain)
