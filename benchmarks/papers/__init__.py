@@ -2,10 +2,17 @@
 
 from typing import Any
 
-from benchmarks.papers import hardness, information, simplex, temperature
+from benchmarks.papers import decoupled, hard_negatives, hardness, information, negatives, simplex, temperature
 from benchmarks.papers.study import Study
 
 __all__ = ["STUDIES"]
 
-_ALL: tuple[Study[Any], ...] = (information.STUDY, simplex.STUDY, temperature.STUDY, hardness.STUDY)
-STUDIES = {study.name: study for study in _ALL}
+STUDIES: tuple[Study[Any], ...] = (
+    information.STUDY,
+    simplex.STUDY,
+    temperature.STUDY,
+    hardness.STUDY,
+    decoupled.STUDY,
+    hard_negatives.STUDY,
+    negatives.STUDY,
+)

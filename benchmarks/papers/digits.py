@@ -16,9 +16,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from info_nce.evaluation.neighbours import nearest_neighbour_classes
+from info_nce.evaluation.probes import linear_probe
 
 __all__ = [
+    "LEARNING_RATE",
     "STRONG",
+    "TRAINING_DIGITS",
     "WEAK",
     "Augmentation",
     "Digits",
@@ -29,11 +32,12 @@ __all__ = [
     "encoder_of",
     "knn",
     "load",
+    "probe",
     "tolerance",
     "trained",
 ]
 
-SIDE, CLASSES, TEST = 8, 10, 500
+SIDE, CLASSES, TEST, TRAINING_DIGITS = 8, 10, 500, 1297
 NEIGHBOURS = 5
 LEARNING_RATE = 1e-3
 
@@ -121,7 +125,7 @@ def encoder_of(training: Training) -> nn.Module:
 
 
 def batches(training: Training, digits: Digits) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Two views of each picture of a batch, and their classes, once per step; what does not fill a batch is left out."""
+    """Two views of each picture of a batch, and their classes, once per step; the rest of an epoch is left out."""
     numbers = torch.Generator().manual_seed(1000 + training.seed)
     order, place = torch.empty(0, dtype=torch.int64), 0
     for _ in range(training.steps):
@@ -156,6 +160,15 @@ def knn(encoder: nn.Module, digits: Digits) -> float:
     train, test = embedded(encoder, digits.train), embedded(encoder, digits.test)
     said = nearest_neighbour_classes(train, digits.train_labels, test, NEIGHBOURS, classes=CLASSES)
     return float((said == digits.test_labels).double().mean())
+
+
+def probe(encoder: nn.Module, digits: Digits) -> float:
+    """Which share of the test digits does a linear classifier name rightly, its penalty chosen on training digits?"""
+    train, test = embedded(encoder, digits.train), embedded(encoder, digits.test)
+    held_out = len(train) // 5
+    labels = digits.train_labels
+    found = linear_probe(train[held_out:], labels[held_out:], train[:held_out], labels[:held_out], test)
+    return float((found.classes == digits.test_labels).double().mean())
 
 
 def tolerance(embeddings: Float[Tensor, "n d"], labels: Int64[Tensor, " n"]) -> float:

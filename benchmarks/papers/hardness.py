@@ -38,7 +38,7 @@ class Settings:
     temperatures: tuple[float, ...] = (0.001, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 1000.0)
     similarities_of: float = 0.2
     queries: int = 256
-    training: temperature.Settings = temperature.Settings()
+    training: temperature.Settings = temperature.STUDY.settings
 
 
 def cosines(encoder: nn.Module, digits: Digits, count: int, seed: int) -> Float[Tensor, "n k"]:
@@ -52,7 +52,8 @@ def cosines(encoder: nn.Module, digits: Digits, count: int, seed: int) -> Float[
 
 def entropy(share: Float[Tensor, "n j"]) -> Float[Tensor, " n"]:
     """Among how many negatives is the push divided? In nats: 0 = one takes all, log j = all alike."""
-    return torch.special.entr(share).sum(1)
+    entropies: Tensor = torch.special.entr(share).sum(1)
+    return entropies
 
 
 def run(settings: Settings, seed: int) -> Iterator[Row]:
@@ -85,14 +86,13 @@ def run(settings: Settings, seed: int) -> Iterator[Row]:
         }
 
 
-def claims(runs: Sequence[Run]) -> list[Claim]:
+def claims(settings: Settings, runs: Sequence[Run]) -> list[Claim]:
     """An exact one, and one about trained encoders."""
-    chosen = STUDY.settings
-    taus, negatives = chosen.temperatures, chosen.queries - 1
+    taus, negatives = settings.temperatures, settings.queries - 1
     fixed = {tau: over_seeds(runs, "entropy", at=tau) for tau in taus}
     errors = [max(over_seeds(runs, m, at=tau).values) for tau in taus for m in ("formula error", "balance error")]
     all_rose = [min(over_seeds(runs, "queries whose entropy rose", at=tau).values) == 1 for tau in taus]
-    of_trained = {tau: over_seeds(runs, "entropy", **{"trained at": tau}) for tau in chosen.training.temperatures}
+    of_trained = {tau: over_seeds(runs, "entropy", **{"trained at": tau}) for tau in settings.training.temperatures}
     largest = over_seeds(runs, "largest share", at=taus[0])
     return [
         Claim(
@@ -121,10 +121,10 @@ def claims(runs: Sequence[Run]) -> list[Claim]:
     ]
 
 
-def tables(runs: Sequence[Run]) -> list[str]:
+def tables(settings: Settings, runs: Sequence[Run]) -> list[str]:
     """Fixed similarities, and trained encoders."""
     found = []
-    for where, taus in (("at", STUDY.settings.temperatures), ("trained at", STUDY.settings.training.temperatures)):
+    for where, taus in (("at", settings.temperatures), ("trained at", settings.training.temperatures)):
         rows = [
             (
                 f"{tau:g}",
@@ -138,16 +138,15 @@ def tables(runs: Sequence[Run]) -> list[str]:
     return found
 
 
-def picture(runs: Sequence[Run]) -> Figure:
+def picture(settings: Settings, runs: Sequence[Run]) -> Figure:
     """Entropy over the temperature."""
     figure, (axes,) = panels(1)
-    chosen = STUDY.settings
-    taus = chosen.temperatures[1:-1]
+    taus = settings.temperatures[1:-1]
     axes.plot(taus, [over_seeds(runs, "entropy", at=t).mean for t in taus], "o-", color=COLOURS[0], label="same net")
-    taus = chosen.training.temperatures
+    taus = settings.training.temperatures
     trained = [over_seeds(runs, "entropy", **{"trained at": t}).mean for t in taus]
     axes.plot(taus, trained, "s-", color=COLOURS[1], label="trained with it")
-    axes.axhline(math.log(chosen.queries - 1), color=COLOURS[2], linestyle="--", label="all alike")
+    axes.axhline(math.log(settings.queries - 1), color=COLOURS[2], linestyle="--", label="all alike")
     axes.set(xscale="log", xlabel="temperature", ylabel="entropy of the shares (nats)")
     axes.legend(frameon=False)
     return figure

@@ -6,9 +6,11 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from matplotlib.figure import Figure
+from scipy.stats import binom
 from torch import Tensor
 from torch.nn import functional
 
@@ -73,13 +75,12 @@ def gaussian_pairs(information: float, count: int, width: int, numbers: torch.Ge
 def expected_label_loss(classes: int, candidates: int, temperature: float) -> float:
     """The exact expectation of InfoNCE where x = y is a class, embedded one-hot: a sum over a binomial count.
 
-    Of the K - 1 others, n ~ Bin(K - 1, 1 / C) have the query's class, so the loss is log(1 + n + (K - 1 - n) e^(-1/tau)).
+    Of the K - 1 others, n ~ Bin(K - 1, 1 / C) have the query's class: the loss is log(1 + n + (K - 1 - n) e^(-1/tau)).
     """
     others = candidates - 1
-    same = torch.arange(others + 1, dtype=torch.float64)
-    binomial = torch.distributions.Binomial(others, torch.tensor(1 / classes, dtype=torch.float64))
-    loss = torch.log(1 + same + (others - same) * math.exp(-1 / temperature))
-    return float((binomial.log_prob(same).exp() * loss).sum())
+    same = np.arange(others + 1)
+    loss = np.log(1 + same + (others - same) * math.exp(-1 / temperature))
+    return float(binom.pmf(same, others, 1 / classes) @ loss)
 
 
 def without_positive(query: Float[Tensor, "n d"], key: Float[Tensor, "n d"]) -> Tensor:
@@ -119,13 +120,13 @@ def run(settings: Settings, seed: int) -> Iterator[Row]:
             yield {"classes": classes, "candidates": candidates, "label loss": float(found.mean()), "error": error}
 
 
-def claims(runs: Sequence[Run]) -> list[Claim]:
+def claims(settings: Settings, runs: Sequence[Run]) -> list[Claim]:
     """Saturation at log K, growth with K, and an exact expectation."""
-    return [_saturation(runs), _growth(runs), _expectation(runs)]
+    return [_saturation(settings, runs), _growth(settings, runs), _expectation(settings, runs)]
 
 
-def _saturation(runs: Sequence[Run]) -> Claim:
-    informations, candidates = STUDY.settings.informations, STUDY.settings.candidates
+def _saturation(settings: Settings, runs: Sequence[Run]) -> Claim:
+    informations, candidates = settings.informations, settings.candidates
     found = {i: over_seeds(runs, "estimate", information=i, candidates=candidates) for i in informations}
     wrong = {i: over_seeds(runs, "without positive", information=i, candidates=candidates) for i in informations}
     most, ceiling = max(informations), math.log(candidates)
@@ -142,9 +143,9 @@ def _saturation(runs: Sequence[Run]) -> Claim:
     )
 
 
-def _growth(runs: Sequence[Run]) -> Claim:
-    information = STUDY.settings.growth
-    found = {k: over_seeds(runs, "estimate", information=information, candidates=k) for k in STUDY.settings.grown}
+def _growth(settings: Settings, runs: Sequence[Run]) -> Claim:
+    information = settings.growth
+    found = {k: over_seeds(runs, "estimate", information=information, candidates=k) for k in settings.grown}
     per_seed = zip(*(spread.values for spread in found.values()), strict=True)
     return Claim(
         "The more negatives, the tighter the bound.",
@@ -157,8 +158,8 @@ def _growth(runs: Sequence[Run]) -> Claim:
     )
 
 
-def _expectation(runs: Sequence[Run]) -> Claim:
-    far = [abs(found - exact) / error for _, _, found, error, exact in _labels(runs)]
+def _expectation(settings: Settings, runs: Sequence[Run]) -> Claim:
+    far = [abs(found - exact) / error for _, _, found, error, exact in _labels(settings, runs)]
     return Claim(
         "Of a fixed critic, the loss of a batch estimates its expectation without bias, though the rows share their "
         "negatives.",
@@ -168,18 +169,18 @@ def _expectation(runs: Sequence[Run]) -> Claim:
     )
 
 
-def _labels(runs: Sequence[Run]) -> Iterator[tuple[int, int, float, float, float]]:
+def _labels(settings: Settings, runs: Sequence[Run]) -> Iterator[tuple[int, int, float, float, float]]:
     """Classes, candidates, the mean loss over all seeds, its standard error over all batches, its expectation."""
-    for classes in STUDY.settings.classes:
-        for k in STUDY.settings.label_candidates:
+    for classes in settings.classes:
+        for k in settings.label_candidates:
             found, errors = (
                 over_seeds(runs, measure, classes=classes, candidates=k) for measure in ("label loss", "error")
             )
             error = math.hypot(*errors.values) / len(runs)
-            yield classes, k, found.mean, error, expected_label_loss(classes, k, STUDY.settings.label_temperature)
+            yield classes, k, found.mean, error, expected_label_loss(classes, k, settings.label_temperature)
 
 
-def tables(runs: Sequence[Run]) -> list[str]:
+def tables(settings: Settings, runs: Sequence[Run]) -> list[str]:
     """Gaussian pairs, and labels."""
     cells = dict.fromkeys(
         (float(row["information"]), int(row["candidates"])) for row in runs[0].rows if "information" in row
@@ -198,7 +199,7 @@ def tables(runs: Sequence[Run]) -> list[str]:
     ]
     labels = [
         (f"{classes}", f"{k}", f"{found:.4f} ± {error:.4f}", f"{exact:.4f}", f"{math.log(k) - found:.4f}")
-        for classes, k, found, error, exact in _labels(runs)
+        for classes, k, found, error, exact in _labels(settings, runs)
     ]
     return [
         aligned(("information (nats)", "K", "log K", "log K - InfoNCE", "without positive"), gaussians, left=0),
@@ -206,21 +207,22 @@ def tables(runs: Sequence[Run]) -> list[str]:
     ]
 
 
-def picture(runs: Sequence[Run]) -> Figure:
+def picture(settings: Settings, runs: Sequence[Run]) -> Figure:
     """Saturation on the left, growth on the right."""
-    chosen = STUDY.settings
     figure, (left, right) = panels(2)
     for measure, colour, marker in (("estimate", COLOURS[0], "o"), ("without positive", COLOURS[1], "s")):
-        of_many = [over_seeds(runs, measure, information=i, candidates=chosen.candidates) for i in chosen.informations]
-        left.plot(chosen.informations, [s.mean for s in of_many], marker=marker, color=colour, label=measure)
-    left.plot(chosen.informations, chosen.informations, color=COLOURS[2], linestyle=":", label="information")
-    left.axhline(math.log(chosen.candidates), color=COLOURS[2], linestyle="--", label=f"log {chosen.candidates}")
-    left.set(xlabel="information (nats)", ylabel="nats", title=f"K = {chosen.candidates}")
-    grown = [over_seeds(runs, "estimate", information=chosen.growth, candidates=k) for k in chosen.grown]
-    right.plot(chosen.grown, [s.mean for s in grown], marker="o", color=COLOURS[0], label="estimate")
-    right.plot(chosen.grown, [math.log(k) for k in chosen.grown], color=COLOURS[2], linestyle="--", label="log K")
-    right.axhline(chosen.growth, color=COLOURS[2], linestyle=":", label="information")
-    right.set(xlabel="K", xscale="log", title=f"{chosen.growth:g} nats")
+        of_many = [
+            over_seeds(runs, measure, information=i, candidates=settings.candidates) for i in settings.informations
+        ]
+        left.plot(settings.informations, [s.mean for s in of_many], marker=marker, color=colour, label=measure)
+    left.plot(settings.informations, settings.informations, color=COLOURS[2], linestyle=":", label="information")
+    left.axhline(math.log(settings.candidates), color=COLOURS[2], linestyle="--", label=f"log {settings.candidates}")
+    left.set(xlabel="information (nats)", ylabel="nats", title=f"K = {settings.candidates}")
+    grown = [over_seeds(runs, "estimate", information=settings.growth, candidates=k) for k in settings.grown]
+    right.plot(settings.grown, [s.mean for s in grown], marker="o", color=COLOURS[0], label="estimate")
+    right.plot(settings.grown, [math.log(k) for k in settings.grown], color=COLOURS[2], linestyle="--", label="log K")
+    right.axhline(settings.growth, color=COLOURS[2], linestyle=":", label="information")
+    right.set(xlabel="K", xscale="log", title=f"{settings.growth:g} nats")
     for axes in (left, right):
         axes.legend(frameon=False)
     return figure
@@ -230,8 +232,8 @@ STUDY = Study(
     name="information",
     title="The bound on mutual information stops at log K",
     about=(
-        "Pairs of correlated normal vectors have a known mutual information, and their exact critic is a dot product of "
-        "augmented vectors, so nothing is trained: the loss is called with these. Where x = y is a class, the "
+        "Pairs of correlated normal vectors have a known mutual information, and their exact critic is a dot product "
+        "of augmented vectors, so nothing is trained: the loss is called with these. Where x = y is a class, the "
         "expectation of the loss is a short sum. ± is a standard error, over the seeds for Gaussians, over all batches "
         "for labels."
     ),

@@ -13,7 +13,7 @@ from benchmarks import machine
 from benchmarks.papers.study import Run, Study
 from benchmarks.results import write
 
-__all__ = ["RESULTS", "Kept", "keep", "kept"]
+__all__ = ["RESULTS", "Kept", "begun", "keep", "kept", "plain"]
 
 RESULTS = Path("benchmarks/papers.json")
 PACKAGES = ("torch", "numpy", "scikit-learn")
@@ -24,23 +24,33 @@ Kept = dict[str, dict[str, Any]]
 def kept(file: Path = RESULTS) -> Kept:
     """What was found before, by the name of the study."""
     found: Kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    return {
-        name: {**study, "runs": [Run(**run) for run in study["runs"]]} for name, study in found.items()
-    }
+    return {name: {**study, "runs": [Run(**run) for run in study["runs"]]} for name, study in found.items()}
+
+
+def begun(study: Study[Any], file: Path = RESULTS) -> list[Run]:
+    """What was found of a study with its settings of today."""
+    found = kept(file).get(study.name, {"settings": None, "runs": []})
+    return (
+        [run for run in found["runs"] if run.seed in study.seeds] if found["settings"] == plain(study.settings) else []
+    )
 
 
 def keep(study: Study[Any], runs: Sequence[Run], file: Path = RESULTS) -> None:
     """Put what a study found in place of what it found before."""
     here = machine.machine()
     found = {
-        "command": f"python -m benchmarks.papers {study.name}",
+        "command": f"python -m benchmarks.papers --fresh {study.name}",
         "date": datetime.now(timezone.utc).date().isoformat(),
         "commit": machine.commit(),
         "machine": f"{here['cores']} cores of {here['cpu']}",
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
-        "settings": study.settings_in_words(),
+        "settings": plain(study.settings),
         "runs": list(runs),
     }
     everything: Mapping[str, Any] = {**kept(file), study.name: found}
-    plain = {name: {**one, "runs": [asdict(run) for run in one["runs"]]} for name, one in everything.items()}
-    write(file, plain)
+    write(file, {name: {**one, "runs": [asdict(run) for run in one["runs"]]} for name, one in everything.items()})
+
+
+def plain(settings: Any) -> Any:
+    """Settings, as a file has them."""
+    return json.loads(json.dumps(asdict(settings)))

@@ -1,7 +1,6 @@
 """What the studies' pictures have in common."""
 
 from io import StringIO
-from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -28,7 +27,6 @@ def panels(count: int) -> tuple[Figure, list[Axes]]:
 def svg(figure: Figure) -> str:
     """As text, the same whenever it is drawn."""
     drawn = StringIO()
-    same: dict[str, Any] = {"svg.hashsalt": "papers", "svg.fonttype": "path"}
-    with mpl.rc_context(same):
+    with mpl.rc_context({"svg.hashsalt": "papers", "svg.fonttype": "path"}):
         figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None})
     return "\n".join(line.rstrip() for line in drawn.getvalue().splitlines()) + "\n"

@@ -134,9 +134,9 @@ def run(settings: Settings, seed: int) -> Iterator[Row]:
         yield {"loss": name, "least": value, "excess": value - case.least, "cosine error": far}
 
 
-def claims(runs: Sequence[Run]) -> list[Claim]:
+def claims(settings: Settings, runs: Sequence[Run]) -> list[Claim]:
     """One claim per loss."""
-    return [_claim(name, case, runs) for name, case in cases(STUDY.settings).items()]
+    return [_claim(name, case, runs) for name, case in cases(settings).items()]
 
 
 def _claim(name: str, case: Case, runs: Sequence[Run]) -> Claim:
@@ -153,7 +153,7 @@ def _claim(name: str, case: Case, runs: Sequence[Run]) -> Claim:
     )
 
 
-def tables(runs: Sequence[Run]) -> list[str]:
+def tables(settings: Settings, runs: Sequence[Run]) -> list[str]:
     """Value, closed form, and distance from the simplex."""
     rows = [
         (
@@ -163,15 +163,15 @@ def tables(runs: Sequence[Run]) -> list[str]:
             f"{max(map(abs, over_seeds(runs, 'excess', loss=name).values)):.0e}",
             f"{max(over_seeds(runs, 'cosine error', loss=name).values):.0e}",
         )
-        for name, case in cases(STUDY.settings).items()
+        for name, case in cases(settings).items()
     ]
     return [aligned(("loss", "closed form", "found", "largest error", "largest error of a cosine"), rows)]
 
 
-def picture(runs: Sequence[Run]) -> Figure:
+def picture(settings: Settings, runs: Sequence[Run]) -> Figure:
     """Errors, on a logarithmic scale."""
     figure, (axes,) = panels(1)
-    names = list(cases(STUDY.settings))
+    names = list(cases(settings))
     for measure, colour, marker in (("excess", COLOURS[0], "o"), ("cosine error", COLOURS[1], "s")):
         worst = [max(map(abs, over_seeds(runs, measure, loss=name).values)) for name in names]
         axes.plot([max(value, 1e-17) for value in worst], names, marker, color=colour, label=measure)
@@ -184,8 +184,8 @@ STUDY = Study(
     name="simplex",
     title="The best embeddings are a simplex",
     about=(
-        "Embeddings of unit length that belong to no encoder are moved by L-BFGS, in float64 and from random starts, to "
-        "where a loss is least: 6 items in 5 dimensions, temperature 0.5; for SupCon 12 rows of 3 classes. The closed "
+        "Embeddings of unit length that belong to no encoder are moved by L-BFGS, in float64 and from random starts, "
+        "to where a loss is least: 6 items in 5 dimensions, temperature 0.5; for SupCon 12 rows of 3 classes. The closed "
         "forms are those of a regular simplex, whose cosines are -1 / (N - 1)."
     ),
     settings=Settings(),

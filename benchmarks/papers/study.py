@@ -3,8 +3,9 @@
 import math
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Generic, TypeVar
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Generic, TypeVar
 
 from matplotlib.figure import Figure
 from scipy.stats import t as student
@@ -83,7 +84,7 @@ def over_seeds(runs: Sequence[Run], measure: str, **where: float | str) -> Sprea
 
 def rising(values: Sequence[float]) -> bool:
     """Whether each value is above the one before it."""
-    return all(a < b for a, b in zip(values, values[1:], strict=False))
+    return all(a < b for a, b in pairwise(values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,17 +145,7 @@ class Study(Generic[S]):
     tiny: S
     seeds: tuple[int, ...]
     run: Callable[[S, int], Iterator[Row]]
-    claims: Callable[[Sequence[Run]], list[Claim]]
-    tables: Callable[[Sequence[Run]], list[str]]
-    picture: Callable[[Sequence[Run]], Figure]
+    claims: Callable[[S, Sequence[Run]], list[Claim]]
+    tables: Callable[[S, Sequence[Run]], list[str]]
+    picture: Callable[[S, Sequence[Run]], Figure]
     shown: str
-
-    def settings_in_words(self) -> dict[str, Any]:
-        """Plain, as a file keeps them."""
-        return _plain(asdict(self.settings))  # type: ignore[call-overload, no-any-return]  # S is a dataclass
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(part) for key, part in value.items()}
-    return [_plain(part) for part in value] if isinstance(value, (list, tuple)) else value

@@ -55,38 +55,43 @@ def run(settings: Settings, seed: int) -> Iterator[Row]:
             yield {"views": views, "temperature": temperature, **dict(zip(MEASURES, found, strict=True))}
 
 
-def _found(runs: Sequence[Run], views: str, measure: str) -> list[Spread]:
-    return [over_seeds(runs, measure, views=views, temperature=t) for t in STUDY.settings.temperatures]
+def _found(settings: Settings, runs: Sequence[Run], views: str, measure: str) -> list[Spread]:
+    return [over_seeds(runs, measure, views=views, temperature=t) for t in settings.temperatures]
 
 
-def claims(runs: Sequence[Run]) -> list[Claim]:
+def claims(settings: Settings, runs: Sequence[Run]) -> list[Claim]:
     """Uniformity, tolerance, and accuracy."""
     return [
-        _trend(runs, "uniformity", "The smaller the temperature, the more evenly are the embeddings spread."),
-        _trend(runs, "tolerance", "The smaller the temperature, the less is tolerated that pictures of a class are close."),
-        _peak(runs),
+        _trend(settings, runs, "uniformity", "The smaller the temperature, the more evenly are the embeddings spread."),
+        _trend(
+            settings,
+            runs,
+            "tolerance",
+            "The smaller the temperature, the less is tolerated that pictures of a class are close.",
+        ),
+        _peak(settings, runs),
     ]
 
 
-def _trend(runs: Sequence[Run], measure: str, says: str) -> Claim:
+def _trend(settings: Settings, runs: Sequence[Run], measure: str, says: str) -> Claim:
     parts, texts = [], []
     for views in VIEWS:
-        found = _found(runs, views, measure)
+        found = _found(settings, runs, views, measure)
         values = [spread.mean for spread in found]
         texts.append(f"{views} views: " + ", ".join(spread.text(2) for spread in found))
         parts += [
             Part(f"{views} views: rises from one temperature to the next, from {start:g} up", rising(values[at:]))
-            for at, start in enumerate(STUDY.settings.temperatures[:2])
+            for at, start in enumerate(settings.temperatures[:2])
         ]
-    at = ", ".join(f"{t:g}" for t in STUDY.settings.temperatures)
+    at = ", ".join(f"{t:g}" for t in settings.temperatures)
     return Claim(says, f"{WANG}, sections 3.3 and 4", f"{measure} at {at}: {'; '.join(texts)}", parts)
 
 
-def _peak(runs: Sequence[Run]) -> Claim:
+def _peak(settings: Settings, runs: Sequence[Run]) -> Claim:
     parts, texts = [], []
-    temperatures = STUDY.settings.temperatures
+    temperatures = settings.temperatures
     for views in VIEWS:
-        found = _found(runs, views, "kNN")
+        found = _found(settings, runs, views, "kNN")
         texts.append(f"{views} views: " + ", ".join(spread.text(1, scale=100) for spread in found))
         middle = [sum(values) / len(values) for values in zip(*(s.values for s in found[1:-1]), strict=True)]
         for end, at in (("smallest", 0), ("largest", -1)):
@@ -100,26 +105,26 @@ def _peak(runs: Sequence[Run]) -> Claim:
     )
 
 
-def tables(runs: Sequence[Run]) -> list[str]:
+def tables(settings: Settings, runs: Sequence[Run]) -> list[str]:
     """Both augmentations."""
     rows = [
         (views, f"{t:g}", u.text(2), o.text(3), a.text(1, scale=100))
         for views in VIEWS
         for t, u, o, a in zip(
-            STUDY.settings.temperatures, *(_found(runs, views, measure) for measure in MEASURES), strict=True
+            settings.temperatures, *(_found(settings, runs, views, measure) for measure in MEASURES), strict=True
         )
     ]
     return [aligned(("views", "temperature", "uniformity", "tolerance", "kNN, %"), rows)]
 
 
-def picture(runs: Sequence[Run]) -> Figure:
+def picture(settings: Settings, runs: Sequence[Run]) -> Figure:
     """The three measures over the temperature."""
     figure, many = panels(3)
     for axes, measure in zip(many, MEASURES, strict=True):
         for views, colour, marker in (("weak", COLOURS[0], "o"), ("strong", COLOURS[1], "s")):
-            found = _found(runs, views, measure)
+            found = _found(settings, runs, views, measure)
             axes.errorbar(
-                STUDY.settings.temperatures,
+                settings.temperatures,
                 [spread.mean for spread in found],
                 [spread.standard_error if math.isfinite(spread.standard_error) else 0 for spread in found],
                 marker=marker,
