@@ -31,7 +31,7 @@ from info_nce.statistics import Count, LogSumExp, Sum
 
 ROOT = Path(__file__).parents[1]
 SOURCE = Path(info_nce.__file__).parent
-PAGES = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/many-ranks.md")
+PAGES = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/many-ranks.md", "docs/papers.md")
 
 
 def page(name: str) -> str:

@@ -36,8 +36,8 @@ class Settings:
 
     temperature: float = 0.5
     priors: tuple[float, ...] = (0.05, 0.1)
-    betas: tuple[float, ...] = (1.0, 2.0)
-    steps: int = 400
+    betas: tuple[float, ...] = (1.0,)
+    steps: int = 300
     batch: int = 128
 
 
@@ -174,7 +174,7 @@ STUDY = Study(
     ),
     settings=Settings(),
     tiny=Settings(steps=1, batch=16),
-    seeds=(0, 1, 2, 3, 4),
+    seeds=(0, 1, 2),
     run=run,
     claims=claims,
     tables=tables,

@@ -48,7 +48,7 @@ class Settings:
     informations: tuple[float, ...] = (2.0, 4.0, 6.0, 8.0, 10.0)
     candidates: int = 128
     growth: float = 6.0
-    grown: tuple[int, ...] = (8, 32, 128, 512, 1024)
+    grown: tuple[int, ...] = (8, 32, 128, 512)
     width: int = 20
     batches: int = 100
     classes: tuple[int, ...] = (2, 10, 100)

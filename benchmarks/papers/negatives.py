@@ -52,7 +52,7 @@ class Settings:
     """
 
     queues: tuple[int, ...] = (16, 64, 256, 1024)
-    steps: int = 800
+    steps: int = 600
     batch: int = 64
     temperature: float = 0.1
     momentum: float = 0.99
@@ -202,7 +202,7 @@ STUDY = Study(
     ),
     settings=Settings(),
     tiny=Settings(queues=(4, 16), steps=3, batch=8, queries=8),
-    seeds=(0, 1, 2, 3, 4),
+    seeds=(0, 1, 2),
     run=run,
     claims=claims,
     tables=tables,

@@ -185,8 +185,8 @@ STUDY = Study(
     title="The best embeddings are a simplex",
     about=(
         "Embeddings of unit length that belong to no encoder are moved by L-BFGS, in float64 and from random starts, "
-        "to where a loss is least: 6 items in 5 dimensions, temperature 0.5; for SupCon 12 rows of 3 classes. The closed "
-        "forms are those of a regular simplex, whose cosines are -1 / (N - 1)."
+        "to where a loss is least: 6 items in 5 dimensions, temperature 0.5; for SupCon 12 rows of 3 classes. The "
+        "closed forms are those of a regular simplex, whose cosines are -1 / (N - 1)."
     ),
     settings=Settings(),
     tiny=Settings(items=3, width=2, steps=20),
