@@ -98,7 +98,7 @@ def claims(settings: Settings, runs: Sequence[Run]) -> list[Claim]:
         Claim(
             "The share of a negative in the gradient is its softmax among the negatives, and all shares together equal "
             "the pull of the positive. So the smaller the temperature, the fewer negatives are pushed.",
-            f"{WANG}, section 3.2",
+            WANG,
             "entropy of the shares in nats at "
             + ", ".join(f"{tau:g}: {spread.mean:.2f}" for tau, spread in fixed.items())
             + f"; largest error of a share {max(errors):.0e}",
@@ -114,7 +114,7 @@ def claims(settings: Settings, runs: Sequence[Run]) -> list[Claim]:
         ),
         Claim(
             "So it is in encoders that were trained at different temperatures.",
-            f"{WANG}, section 3.2",
+            WANG,
             "entropy at " + ", ".join(f"{tau:g}: {spread.text(2)}" for tau, spread in of_trained.items()),
             [Part("rises with each temperature", rising([spread.mean for spread in of_trained.values()]))],
         ),

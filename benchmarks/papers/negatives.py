@@ -118,7 +118,7 @@ def _quality(settings: Settings, runs: Sequence[Run]) -> Claim:
         found = [over_seeds(runs, measure, queue=size) for size in settings.queues]
         texts.append(f"{measure} " + ", ".join(spread.text(1, scale=100) for spread in found))
         parts += [
-            Part(f"{measure} better with {large:,} than with {small}, beyond doubt", (found[-1] - found[0]).above()),
+            Part(f"{measure} clearly better with {large:,} than with {small}", (found[-1] - found[0]).above()),
             Part(f"{measure} rises with each K", rising([spread.mean for spread in found])),
         ]
     sizes = ", ".join(f"{size:,}" for size in settings.queues)

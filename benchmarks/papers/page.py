@@ -26,8 +26,8 @@ setting that was run is shown; none was chosen by how it did on the test digits.
 these digits, and most of the encoders do worse: accuracies say whether one loss differs from another, and no more.
 
 Numbers are means over the seeds ± a standard error. Each seed has its own 500 test digits, initial weights, batches and
-views, and what is compared shares them. *Beyond doubt*: Student's 95 % interval of the differences, seed by seed, lies
-above 0. With that many intervals, one in forty would do so by chance. Settings, seeds, versions and commits stand in
+views, and what is compared shares them. *Clearly better*: Student's 95 % interval of the differences, seed by seed,
+lies above 0; of one interval in forty this is chance. Settings, seeds, versions and commits stand in
 `benchmarks/papers.json`. Numbers that a paper published are quoted only where it says so."""
 
 
