@@ -197,8 +197,8 @@ STUDY = Study(
     title="Decoupled: the positive out of the denominator",
     about=(
         "InfoNCE over two views (NT-Xent) and DCL at temperature 0.1, eight epochs each with 8, 32 and 256 pictures in "
-        "a batch. The factor 1 - p is looked at in the encoder that InfoNCE trained with the largest batch, with batches "
-        "of training digits, and read from the gradients of both losses."
+        "a batch. The factor 1 - p is looked at in the encoder that InfoNCE trained with the largest batch, with "
+        "batches of training digits, and read from the gradients of both losses."
     ),
     settings=Settings(),
     tiny=Settings(batches=(8, 32), looks=(2, 8), views=32, epochs=0),

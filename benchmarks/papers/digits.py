@@ -6,7 +6,8 @@ than most of these encoders do. So accuracies say whether one loss differs from 
 
 # N pictures, D features
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
@@ -33,6 +34,7 @@ __all__ = [
     "knn",
     "load",
     "probe",
+    "stages",
     "tolerance",
     "trained",
 ]
@@ -139,14 +141,23 @@ def batches(training: Training, digits: Digits) -> Iterator[tuple[Tensor, Tensor
 
 def trained(training: Training, loss: Loss) -> nn.Module:
     """Train an encoder with a loss."""
+    *_, encoder = stages(training, loss, (training.steps,))
+    return encoder
+
+
+def stages(training: Training, loss: Loss, at: Sequence[int]) -> Iterator[nn.Module]:
+    """Train an encoder with a loss, and take a copy of it after each of these numbers of steps."""
     encoder = encoder_of(training)
     optimizer = torch.optim.Adam(encoder.parameters(), LEARNING_RATE)
-    for view1, view2, labels in batches(training, load(training.seed)):
+    if 0 in at:
+        yield deepcopy(encoder)
+    for step, (view1, view2, labels) in enumerate(batches(training, load(training.seed)), 1):
         z1, z2 = encoder(torch.cat([view1, view2])).chunk(2)
         optimizer.zero_grad()
         torch.autograd.backward(loss(z1, z2, labels))
         optimizer.step()
-    return encoder
+        if step in at:
+            yield deepcopy(encoder)
 
 
 @torch.no_grad()
