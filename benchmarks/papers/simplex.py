@@ -172,9 +172,10 @@ def picture(settings: Settings, runs: Sequence[Run]) -> Figure:
     """Errors, on a logarithmic scale."""
     figure, (axes,) = panels(1)
     names = list(cases(settings))
-    for measure, colour, marker in (("excess", COLOURS[0], "o"), ("cosine error", COLOURS[1], "s")):
+    looks = (("excess", "of the value", COLOURS[0], "o"), ("cosine error", "of a cosine", COLOURS[1], "s"))
+    for measure, label, colour, marker in looks:
         worst = [max(map(abs, over_seeds(runs, measure, loss=name).values)) for name in names]
-        axes.plot([max(value, 1e-17) for value in worst], names, marker, color=colour, label=measure)
+        axes.plot([max(value, 1e-17) for value in worst], names, marker, color=colour, label=label)
     axes.set(xscale="log", xlabel="largest error over the seeds")
     axes.legend(frameon=False)
     return figure
