@@ -13,7 +13,7 @@ from benchmarks import machine
 from benchmarks.papers.study import Run, Study
 from benchmarks.results import write
 
-__all__ = ["RESULTS", "Kept", "begun", "keep", "kept", "plain"]
+__all__ = ["RESULTS", "Kept", "begun", "keep", "kept", "of_today", "plain"]
 
 RESULTS = Path("benchmarks/papers.json")
 PACKAGES = ("torch", "numpy", "scikit-learn")
@@ -27,12 +27,16 @@ def kept(file: Path = RESULTS) -> Kept:
     return {name: {**study, "runs": [Run(**run) for run in study["runs"]]} for name, study in found.items()}
 
 
+def of_today(study: Study[Any], found: Kept) -> bool:
+    """Whether a study was run, and with its settings of today."""
+    return study.name in found and bool(found[study.name]["settings"] == plain(study.settings))
+
+
 def begun(study: Study[Any], file: Path = RESULTS) -> list[Run]:
     """What was found of a study with its settings of today."""
-    found = kept(file).get(study.name, {"settings": None, "runs": []})
-    return (
-        [run for run in found["runs"] if run.seed in study.seeds] if found["settings"] == plain(study.settings) else []
-    )
+    found = kept(file)
+    runs = found[study.name]["runs"] if of_today(study, found) else []
+    return [run for run in runs if run.seed in study.seeds]
 
 
 def keep(study: Study[Any], runs: Sequence[Run], file: Path = RESULTS) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.papers.kept import Kept
+from benchmarks.papers.kept import Kept, of_today
 from benchmarks.papers.pictures import svg
 from benchmarks.papers.study import Claim, Study
 from benchmarks.text import aligned
@@ -32,10 +32,10 @@ lies above 0; of one interval in forty this is chance. Settings, seeds, versions
 
 
 def page_of(found: Kept, studies: Sequence[Study[Any]]) -> str:
-    """All of it; every number comes from the file."""
-    studies = [study for study in studies if study.name in found]
-    seconds = sum(run.seconds for one in found.values() for run in one["runs"])
-    machines = ", ".join(dict.fromkeys(one["machine"] for one in found.values()))
+    """All of it; every number comes from the file. Studies whose settings have changed since are left out."""
+    studies = [study for study in studies if of_today(study, found)]
+    seconds = sum(run.seconds for study in studies for run in found[study.name]["runs"])
+    machines = ", ".join(dict.fromkeys(found[study.name]["machine"] for study in studies))
     summary = [
         (f"[{study.name}](#{_anchor(study.title)})", claim.says, claim.source, f"**{claim.verdict}**")
         for study in studies
@@ -84,7 +84,7 @@ def render(found: Kept, studies: Sequence[Study[Any]], page: Path = PAGE) -> lis
     written = [page]
     page.write_text(page_of(found, studies), encoding="utf-8")
     for study in studies:
-        if study.name in found:
+        if of_today(study, found):
             written.append(folder / picture_name(study))
             drawn = study.picture(study.settings, found[study.name]["runs"])
             written[-1].write_text(svg(drawn), encoding="utf-8")
