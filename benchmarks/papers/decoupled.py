@@ -10,12 +10,11 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from benchmarks.papers.digits import STRONG, TRAINING_DIGITS, Loss, Training, embedded, knn, load, trained
+from benchmarks.papers.digits import STRONG, TRAINING_DIGITS, Loss, Training, embedded, evenness, knn, load, trained
 from benchmarks.papers.gradients import pushes
 from benchmarks.papers.pictures import COLOURS, panels
 from benchmarks.papers.study import Claim, Part, Row, Run, Spread, Study, over_seeds, rising
 from benchmarks.text import aligned
-from info_nce.evaluation.geometry import uniformity
 from info_nce.functional import dcl, nt_xent
 from info_nce.objectives import Decoupled, Softmax
 
@@ -66,7 +65,7 @@ def run(settings: Settings, seed: int) -> Iterator[Row]:
             encoder = trained(Training(seed, steps, batch), _at(loss, settings.temperature))
             encoders[name, batch] = encoder
             test = embedded(encoder, digits.test)
-            yield {"loss": name, "batch": batch, "kNN": knn(encoder, digits), "uniformity": uniformity(test)}
+            yield {"loss": name, "batch": batch, "kNN": knn(encoder, digits), "uniformity": evenness(test)}
     numbers = torch.Generator().manual_seed(seed)
     encoder = encoders["InfoNCE", max(settings.batches)]
     for look in settings.looks:

@@ -16,6 +16,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.nn import functional
 
+from info_nce.evaluation.geometry import uniformity
 from info_nce.evaluation.neighbours import nearest_neighbour_classes
 from info_nce.evaluation.probes import linear_probe
 
@@ -31,6 +32,7 @@ __all__ = [
     "batches",
     "embedded",
     "encoder_of",
+    "evenness",
     "knn",
     "load",
     "probe",
@@ -180,6 +182,11 @@ def probe(encoder: nn.Module, digits: Digits) -> float:
     labels = digits.train_labels
     found = linear_probe(train[held_out:], labels[held_out:], train[:held_out], labels[:held_out], test)
     return float((found.classes == digits.test_labels).double().mean())
+
+
+def evenness(embeddings: Float[Tensor, "n d"]) -> float:
+    """Uniformity, as a number: 0 = all in one point, near -4 = as even as the sphere allows."""
+    return float(uniformity(embeddings))
 
 
 def tolerance(embeddings: Float[Tensor, "n d"], labels: Int64[Tensor, " n"]) -> float:

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 from torch import nn
 
-from benchmarks.papers.digits import Digits, Loss, Training, embedded, encoder_of, knn, load, probe, stages
+from benchmarks.papers.digits import Digits, Loss, Training, embedded, encoder_of, evenness, knn, load, probe, stages
 from benchmarks.papers.pictures import COLOURS, panels
 from benchmarks.papers.study import Claim, Part, Row, Run, Spread, Study, over_seeds
 from benchmarks.text import aligned
-from info_nce.evaluation.geometry import uniformity
 from info_nce.functional import debiased_info_nce, hard_negative_info_nce, nt_xent
 
 __all__ = ["STUDY", "Settings", "arms"]
@@ -81,7 +80,7 @@ def run(settings: Settings, seed: int) -> Iterator[Row]:
 
 
 def _measured(encoder: nn.Module, digits: Digits) -> Row:
-    spread = uniformity(embedded(encoder, digits.test))
+    spread = evenness(embedded(encoder, digits.test))
     return {"kNN": knn(encoder, digits), "probe": probe(encoder, digits), "uniformity": spread}
 
 

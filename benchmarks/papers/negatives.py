@@ -20,6 +20,7 @@ from benchmarks.papers.digits import (
     batches,
     embedded,
     encoder_of,
+    evenness,
     knn,
     load,
     probe,
@@ -29,7 +30,6 @@ from benchmarks.papers.pictures import COLOURS, panels
 from benchmarks.papers.study import Claim, Part, Row, Run, Spread, Study, over_seeds, rising
 from benchmarks.text import aligned
 from info_nce import KeyQueue, MomentumEncoder
-from info_nce.evaluation.geometry import uniformity
 from info_nce.functional import moco
 from info_nce.objectives import Softmax
 
@@ -83,7 +83,7 @@ def run(settings: Settings, seed: int) -> Iterator[Row]:
     encoders = {size: trained_with_queue(settings, seed, size) for size in settings.queues}
     for size, encoder in encoders.items():
         found = {"kNN": knn(encoder, digits), "probe": probe(encoder, digits)}
-        yield {"queue": size, **found, "uniformity": uniformity(embedded(encoder, digits.test))}
+        yield {"queue": size, **found, "uniformity": evenness(embedded(encoder, digits.test))}
     yield from _looks(settings, seed, encoders[max(settings.queues)], digits)
 
 

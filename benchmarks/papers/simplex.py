@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from torch.nn import functional
 
+from benchmarks.papers.digits import evenness
 from benchmarks.papers.pictures import COLOURS, panels
 from benchmarks.papers.study import Claim, Part, Row, Run, Study, over_seeds
 from benchmarks.text import aligned
 from info_nce import functional as losses
-from info_nce.evaluation.geometry import uniformity
 
 __all__ = ["STUDY", "Settings", "optimum"]
 
@@ -130,7 +130,7 @@ def run(settings: Settings, seed: int) -> Iterator[Row]:
         points = torch.cat(sides) if name == "SupCon" else sides[0]
         cosines = points @ (points if name == "SupCon" else sides[-1]).T
         far = float((cosines - _corners(name, settings)).abs().max())
-        value = uniformity(points) if name == "uniformity" else value
+        value = evenness(points) if name == "uniformity" else value
         yield {"loss": name, "least": value, "excess": value - case.least, "cosine error": far}
 
 

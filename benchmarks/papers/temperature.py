@@ -9,11 +9,21 @@ from functools import cache
 from matplotlib.figure import Figure
 from torch import nn
 
-from benchmarks.papers.digits import STRONG, WEAK, Augmentation, Training, embedded, knn, load, tolerance, trained
+from benchmarks.papers.digits import (
+    STRONG,
+    WEAK,
+    Augmentation,
+    Training,
+    embedded,
+    evenness,
+    knn,
+    load,
+    tolerance,
+    trained,
+)
 from benchmarks.papers.pictures import COLOURS, panels
 from benchmarks.papers.study import Claim, Part, Row, Run, Spread, Study, over_seeds, rising
 from benchmarks.text import aligned
-from info_nce.evaluation.geometry import uniformity
 from info_nce.functional import nt_xent
 
 __all__ = ["STUDY", "VIEWS", "Settings", "net_of"]
@@ -52,7 +62,7 @@ def run(settings: Settings, seed: int) -> Iterator[Row]:
         for temperature in settings.temperatures:
             encoder = net_of(settings, seed, augmentation, temperature)
             test = embedded(encoder, digits.test)
-            found = (uniformity(test), tolerance(test, digits.test_labels), knn(encoder, digits))
+            found = (evenness(test), tolerance(test, digits.test_labels), knn(encoder, digits))
             yield {"views": views, "temperature": temperature, **dict(zip(MEASURES, found, strict=True))}
 
 
