@@ -202,7 +202,7 @@ STUDY = Study(
     ),
     settings=Settings(),
     tiny=Settings(queues=(4, 16), steps=3, batch=8, queries=8),
-    seeds=(0, 1, 2),
+    seeds=(0, 1, 2, 3, 4),
     run=run,
     claims=claims,
     tables=tables,
