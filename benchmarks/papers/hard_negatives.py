@@ -169,7 +169,7 @@ STUDY = Study(
     ),
     settings=Settings(),
     tiny=Settings(steps=(1, 2), batch=16),
-    seeds=(0, 1, 2, 3, 4),
+    seeds=(0, 1, 2),
     run=run,
     claims=claims,
     tables=tables,

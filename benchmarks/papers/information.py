@@ -239,7 +239,7 @@ STUDY = Study(
     ),
     settings=Settings(),
     tiny=Settings(batches=2, grown=(8, 32, 64), candidates=32, label_candidates=(16,)),
-    seeds=(0, 1, 2, 3, 4),
+    seeds=(0, 1, 2),
     run=run,
     claims=claims,
     tables=tables,

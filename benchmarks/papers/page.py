@@ -27,8 +27,8 @@ these digits, and most of the encoders do worse: accuracies say whether one loss
 
 Numbers are means over the seeds ± a standard error. Each seed has its own 500 test digits, initial weights, batches and
 views, and what is compared shares them. *Clearly better*: Student's 95 % interval of the differences, seed by seed,
-lies above 0; of one interval in forty this is chance. Settings, seeds, versions and commits stand in
-`benchmarks/papers.json`. Numbers that a paper published are quoted only where it says so."""
+lies above 0; of one interval in forty this is chance, and few seeds make it wide. Settings, seeds, versions and commits
+stand in `benchmarks/papers.json`. Numbers that a paper published are quoted only where it says so."""
 
 
 def page_of(found: Kept, studies: Sequence[Study[Any]]) -> str:

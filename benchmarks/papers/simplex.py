@@ -191,7 +191,7 @@ STUDY = Study(
     ),
     settings=Settings(),
     tiny=Settings(items=3, width=2, steps=20),
-    seeds=(0, 1, 2, 3, 4),
+    seeds=(0, 1, 2),
     run=run,
     claims=claims,
     tables=tables,
