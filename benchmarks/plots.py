@@ -15,7 +15,7 @@ from benchmarks.results import Results, goals_of
 from benchmarks.rows import Row, compared, entry_of, measured
 from info_nce.report.palette import INK, LINE, MUTED, PAPER
 
-__all__ = ["SHOWN_WIDTH", "Figure", "memory", "others", "styled", "times"]
+__all__ = ["INK", "PAPER", "SHOWN_WIDTH", "Figure", "memory", "others", "styled", "times"]
 
 _TITLES = {"InfoNCE": "one direction", "SymmetricInfoNCE": "symmetric", "NTXent": "NT-Xent"}
 _WIDTH, _SIZE = 10.0, 10

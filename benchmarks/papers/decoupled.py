@@ -201,7 +201,7 @@ STUDY = Study(
     ),
     settings=Settings(),
     tiny=Settings(batches=(8, 32), looks=(2, 8), views=32, epochs=0),
-    seeds=(0, 1, 2),
+    seeds=(0, 1, 2, 3, 4),
     run=run,
     claims=claims,
     tables=tables,

@@ -95,7 +95,7 @@ def claims(settings: Settings, runs: Sequence[Run]) -> list[Claim]:
         ("Giving weight to hard negatives makes", ROBINSON, hard, debiased[-1]),
     )
     return [
-        _better(settings, runs, f"{what} better features than {base} as negatives.", source, names, base)
+        _better(settings, runs, f"{what} better features than '{base}'.", source, names, base)
         for what, source, names, base in rows
     ]
 
@@ -169,7 +169,7 @@ STUDY = Study(
     ),
     settings=Settings(),
     tiny=Settings(steps=(1, 2), batch=16),
-    seeds=(0, 1, 2),
+    seeds=(0, 1, 2, 3, 4),
     run=run,
     claims=claims,
     tables=tables,

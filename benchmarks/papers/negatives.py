@@ -196,15 +196,15 @@ STUDY = Study(
     name="negatives",
     title="How many negatives",
     about=(
-        "MoCo with queues of 16 to 1,024 keys, 64 queries in a batch, temperature 0.1. There are 1,297 training digits: "
-        "the longest queue is nearly an epoch old, and often holds an older key of the query's own picture, which pushes "
-        "it away. That may be why more is not better here. The columns on the right look at one encoder, that of the "
-        "longest queue, with K negatives from other training digits: how hard they push a query together, on average "
-        "alone, and the hardest of them. 1 is the most that all can."
+        "MoCo with queues of 16 to 1,024 keys, 64 queries in a batch, temperature 0.1. There are 1,297 training "
+        "digits, so the longest queue goes back nearly an epoch, and often holds an older key of the query's own "
+        "picture, which pushes it away. That may be why more is not better here. The columns on the right look at one "
+        "encoder, that of the longest queue, with K negatives from other training digits: how hard they push a query "
+        "together, on average alone, and the hardest of them. 1 is the most that all can."
     ),
     settings=Settings(),
     tiny=Settings(queues=(4, 16), steps=3, batch=8, queries=8),
-    seeds=(0, 1, 2),
+    seeds=(0, 1, 2, 3, 4),
     run=run,
     claims=claims,
     tables=tables,

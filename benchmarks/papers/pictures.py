@@ -6,13 +6,12 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks.plots import styled
-from info_nce.report.palette import INK, OF_CLASSES, PAPER
+from benchmarks.plots import INK, PAPER, styled
 
 __all__ = ["COLOURS", "panels", "svg"]
 
-COLOURS = OF_CLASSES[0], OF_CLASSES[5], "#6e6e73", OF_CLASSES[2]
-"""Of what is looked at, of what it is compared with, of limits, of a third line."""
+COLOURS = "#0072b2", "#d55e00", "#6e6e73"
+"""Of what is looked at, of what it is compared with, and of limits: Okabe and Ito 2008."""
 
 
 def panels(count: int) -> tuple[Figure, list[Axes]]:
