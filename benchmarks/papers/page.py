@@ -22,7 +22,7 @@ is *reproduced* if all parts hold and *reproduced in part* if some do. What did 
 
 Where something is trained, it is an encoder of three layers on scikit-learn's 1,797 digits of 8 x 8 pixels. The papers'
 results may need the papers' pictures, nets and weeks: *did not reproduce at this size* means what it says. Every
-setting that was run is shown; none was chosen by how it did on the test digits. Raw pixels already name nearly all of
+setting of these runs is shown; none was chosen by how it did on the test digits. Raw pixels already name nearly all of
 these digits, and most of the encoders do worse: accuracies say whether one loss differs from another, and no more.
 
 Numbers are means over the seeds ± a standard error. Each seed has its own 500 test digits, initial weights, batches and
