@@ -8,7 +8,7 @@ PEERS ?= .cache/peers
 WHAT ?= info_nce.*
 SITE := src/info_nce/tutorial/site/index.html
 
-.PHONY: help demo test test-all mutants check format docs tutorial recipes bench bench-full bench-ranks bench-peers clean
+.PHONY: help demo test test-all mutants check format docs tutorial recipes papers bench bench-full bench-ranks bench-peers clean
 
 help: ## say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -56,6 +56,9 @@ $(SITE): $(shell find tutorial -type f -not -name '*.pyc') | $(VENV)/for-demo
 
 recipes: $(VENV)/for-recipes ## train every recipe with three seeds, an hour and a half, and write docs/recipes-measured.md
 	@$(BIN)/python -m benchmarks.recipes
+
+papers: $(VENV)/for-demo ## run published results again, up to half an hour, and write docs/papers.md
+	@$(BIN)/python -m benchmarks.papers --fresh
 
 test: $(VENV)/for-tests ## run every test that fits the everyday budget and this machine
 	@$(BIN)/python -m pytest -n auto --dist worksteal -m 'not slow'

@@ -15,7 +15,7 @@ from benchmarks.results import Results, goals_of
 from benchmarks.rows import Row, compared, entry_of, measured
 from info_nce.plots.palette import INK, LINE, MUTED, PAPER
 
-__all__ = ["SHOWN_WIDTH", "Figure", "memory", "others", "times"]
+__all__ = ["INK", "PAPER", "SHOWN_WIDTH", "Figure", "memory", "others", "styled", "times"]
 
 _TITLES = {"InfoNCE": "one direction", "SymmetricInfoNCE": "symmetric", "NTXent": "NT-Xent"}
 _WIDTH, _SIZE = 10.0, 10
@@ -120,7 +120,7 @@ def others(results: Results) -> Figure:
     found = {case["name"]: _over_plain(case) for case in results.of_table("others")}
     names = [name for name in LOSSES if any(name in ratios for ratios in found.values())]
     figure = Figure(figsize=(_WIDTH * 0.75, 1.5 + 0.34 * len(names)), facecolor=PAPER, layout="constrained")
-    axes = _styled(figure.add_subplot())
+    axes = styled(figure.add_subplot())
     axes.grid(visible=False, axis="y")
     axes.grid(axis="x", color=LINE, linewidth=0.8)
     axes.axvline(1, color=INK, linewidth=1.2)
@@ -156,7 +156,7 @@ _SMALL: dict[str, Any] = {"textcoords": "offset points", "color": MUTED, "fontsi
 
 def _panels(height: float) -> tuple[Figure, list[Axes]]:
     figure = Figure(figsize=(_WIDTH, height), facecolor=PAPER, layout="constrained")
-    panels = [_styled(axes) for axes in figure.subplots(1, len(PLAIN), sharey=True)]
+    panels = [styled(axes) for axes in figure.subplots(1, len(PLAIN), sharey=True)]
     for axes in panels:
         axes.set_xscale("log")
         axes.set_xlabel("rows")
@@ -164,7 +164,8 @@ def _panels(height: float) -> tuple[Figure, list[Axes]]:
     return figure, panels
 
 
-def _styled(axes: Axes) -> Axes:
+def styled(axes: Axes) -> Axes:
+    """In the project's colours, with nothing but what is read."""
     axes.set_facecolor("none")
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color(MUTED)
