@@ -21,7 +21,6 @@ from benchmarks.papers.page import PAGE, page_of, picture_name
 from benchmarks.papers.study import Claim, Part, Run, Spread, Study, over_seeds, rising
 from info_nce.functional import dcl, nt_xent
 from info_nce.objectives import Decoupled, Softmax
-from tests import reference as ref
 from tests.strategies import normal
 from tests.test_closed_forms import GAUSSIANS
 
@@ -147,12 +146,6 @@ def test_the_estimates_are_those_of_a_longer_computation() -> None:
         assert abs(estimate - no_bound) > tolerance
 
 
-def test_the_expectation_of_labels_is_that_of_the_oracle() -> None:
-    exact = information.expected_label_loss(10, 64, 0.1)
-    assert exact == pytest.approx(ref.label_toy_expected_loss(10, 64, 0.1), rel=1e-12)
-    assert exact != pytest.approx(ref.label_toy_expected_loss(10, 65, 0.1), rel=1e-6)
-
-
 # ---- parts of the studies
 
 
@@ -233,14 +226,6 @@ def test_trainings_that_differ_in_the_loss_alone_see_the_same_batches_and_begin_
     assert not a1.equal(b1)  # after a step the other way
     pictures = digits.load(3).test
     assert not digits.embedded(first, pictures).equal(digits.embedded(second, pictures))
-
-
-def test_tolerance_is_the_mean_cosine_of_different_pictures_of_a_class() -> None:
-    z, labels = nn.functional.normalize(normal(9, 3, seed=4)), torch.tensor([0, 1, 2] * 3)
-    same = [float(z[i] @ z[j]) for i in range(9) for j in range(9) if i != j and labels[i] == labels[j]]
-    assert digits.tolerance(z, labels) == pytest.approx(sum(same) / len(same))
-    with_itself = [*same, *[1.0] * 9]
-    assert digits.tolerance(z, labels) != pytest.approx(sum(with_itself) / len(with_itself))
 
 
 # ---- when a claim counts

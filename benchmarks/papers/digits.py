@@ -16,7 +16,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.nn import functional
 
-from info_nce.evaluation.geometry import uniformity
+from info_nce.diagnostics import uniformity
 from info_nce.evaluation.neighbours import nearest_neighbour_classes
 from info_nce.evaluation.probes import linear_probe
 
@@ -37,7 +37,6 @@ __all__ = [
     "load",
     "probe",
     "stages",
-    "tolerance",
     "trained",
 ]
 
@@ -187,18 +186,3 @@ def probe(encoder: nn.Module, digits: Digits) -> float:
 def evenness(embeddings: Float[Tensor, "n d"]) -> float:
     """Uniformity, as a number: 0 = all in one point, near -4 = as even as the sphere allows."""
     return float(uniformity(embeddings))
-
-
-def tolerance(embeddings: Float[Tensor, "n d"], labels: Int64[Tensor, " n"]) -> float:
-    """How close does the encoder leave different pictures of one class?
-
-    Returns:
-        Mean cosine of the pairs of different pictures with equal labels: 1 = a class is a point, 0 = as far apart as
-        unrelated pictures.
-
-    Source:
-        Wang and Liu 2021, arXiv:2012.09740, section 3.3.
-    """
-    same = labels[:, None] == labels
-    same.fill_diagonal_(False)
-    return float((embeddings @ embeddings.T)[same].mean())

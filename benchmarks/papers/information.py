@@ -6,24 +6,22 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from matplotlib.figure import Figure
-from scipy.stats import binom
 from torch import Tensor
-from torch.nn import functional
 
 from benchmarks.papers.pictures import COLOURS, panels
 from benchmarks.papers.study import Claim, Part, Row, Run, Study, over_seeds, rising
 from benchmarks.text import aligned
 from info_nce import contrast, info_nce
 from info_nce.assemble import assemble
+from info_nce.diagnostics import CorrelatedGaussian, Labels
 from info_nce.objectives import Decoupled
 from info_nce.pairing import pairs
 from info_nce.similarity import DotProduct
 
-__all__ = ["STUDY", "Settings", "expected_label_loss", "gaussian_pairs"]
+__all__ = ["STUDY", "Settings"]
 
 OORD = "van den Oord, Li, Vinyals 2018, arXiv:1807.03748, section 2.3 and appendix"
 POOLE = "Poole et al. 2019, arXiv:1905.06922, the bound I_NCE"
@@ -56,33 +54,6 @@ class Settings:
     label_temperature: float = 0.1
 
 
-def gaussian_pairs(information: float, count: int, width: int, numbers: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Pairs of correlated normal vectors, embedded so that a dot product is the exact critic.
-
-    Returns:
-        Queries and keys with q . k = log p(y | x) / p(y) up to a constant. Both squares are needed: a bilinear critic
-        x' A y alone is not the exact one.
-    """
-    rho = math.sqrt(-math.expm1(-2 * information / width))
-    rest = 1 - rho**2
-    x, noise = torch.randn(2, count, width, generator=numbers, dtype=torch.float64)
-    y = rho * x + math.sqrt(rest) * noise
-    ones = torch.ones(count, 1, dtype=torch.float64)
-    of_x, of_y = (-(rho**2) * z.square().sum(1, keepdim=True) / (2 * rest) for z in (x, y))
-    return torch.cat([rho * x / rest, ones, of_x], 1), torch.cat([y, of_y, ones], 1)
-
-
-def expected_label_loss(classes: int, candidates: int, temperature: float) -> float:
-    """The exact expectation of InfoNCE where x = y is a class, embedded one-hot: a sum over a binomial count.
-
-    Of the K - 1 others, n ~ Bin(K - 1, 1 / C) have the query's class: the loss is log(1 + n + (K - 1 - n) e^(-1/tau)).
-    """
-    others = candidates - 1
-    same = np.arange(others + 1)
-    loss = np.log(1 + same + (others - same) * math.exp(-1 / temperature))
-    return float(binom.pmf(same, others, 1 / classes) @ loss)
-
-
 def without_positive(query: Float[Tensor, "n d"], key: Float[Tensor, "n d"]) -> Tensor:
     """The loss with the positive left out of the denominator: of its value nothing is promised."""
     positives, out = pairs(len(query), None, "out", query.device)
@@ -94,10 +65,10 @@ def run(settings: Settings, seed: int) -> Iterator[Row]:
     cells = {(information, settings.candidates) for information in settings.informations}
     cells |= {(settings.growth, candidates) for candidates in settings.grown}
     for information, candidates in sorted(cells):
-        numbers = torch.Generator().manual_seed(seed)
+        gaussian, numbers = CorrelatedGaussian(settings.width, information), torch.Generator().manual_seed(seed)
         losses, decoupled = [], []
         for _ in range(settings.batches):
-            query, key = gaussian_pairs(information, candidates, settings.width, numbers)
+            query, key = gaussian.critic(*gaussian.sample(candidates, generator=numbers, dtype=torch.float64))
             losses.append(info_nce(query, key, temperature=1.0, similarity=DotProduct()))
             decoupled.append(without_positive(query, key))
         estimates = [math.log(candidates) - float(torch.stack(found).mean()) for found in (losses, decoupled)]
@@ -109,12 +80,11 @@ def run(settings: Settings, seed: int) -> Iterator[Row]:
         }
     for classes in settings.classes:
         for candidates in settings.label_candidates:
-            numbers = torch.Generator().manual_seed(seed)
+            labels, numbers = Labels(classes), torch.Generator().manual_seed(seed)
             losses = []
             for _ in range(settings.batches):
-                labels = torch.randint(classes, (candidates,), generator=numbers)
-                one_hot = functional.one_hot(labels, classes).double()
-                losses.append(info_nce(one_hot, one_hot, temperature=settings.label_temperature))
+                query, key = labels.critic(*labels.sample(candidates, generator=numbers), torch.float64)
+                losses.append(info_nce(query, key, temperature=settings.label_temperature))
             found = torch.stack(losses)
             error = float(found.std()) / math.sqrt(len(found))
             yield {"classes": classes, "candidates": candidates, "label loss": float(found.mean()), "error": error}
@@ -177,7 +147,7 @@ def _labels(settings: Settings, runs: Sequence[Run]) -> Iterator[tuple[int, int,
                 over_seeds(runs, measure, classes=classes, candidates=k) for measure in ("label loss", "error")
             )
             error = math.hypot(*errors.values) / len(runs)
-            yield classes, k, found.mean, error, expected_label_loss(classes, k, settings.label_temperature)
+            yield classes, k, found.mean, error, Labels(classes).expected_loss(k, settings.label_temperature)
 
 
 def tables(settings: Settings, runs: Sequence[Run]) -> list[str]:

@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from torch.nn import functional
 
-from benchmarks.papers.digits import evenness
 from benchmarks.papers.pictures import COLOURS, panels
 from benchmarks.papers.study import Claim, Part, Row, Run, Study, over_seeds
 from benchmarks.text import aligned
 from info_nce import functional as losses
+from info_nce.diagnostics import uniformity
 
 __all__ = ["STUDY", "Settings", "optimum"]
 
@@ -63,11 +63,6 @@ class Case:
     least: float
 
 
-def spread_out(view: Tensor) -> Tensor:
-    """Uniformity, differentiable; what is found is measured by `evaluation.geometry`."""
-    return functional.pdist(functional.normalize(view)).square().mul(-2).exp().mean().log()
-
-
 def cases(settings: Settings) -> dict[str, Case]:
     """The losses, by name."""
     n, tau = settings.items, settings.temperature
@@ -87,7 +82,7 @@ def cases(settings: Settings) -> dict[str, Case]:
         ),
         "DCL": Case(LU, 2, lambda q, k: losses.dcl(q, k, temperature=tau), math.log(rows - 2) - corner),
         "SupCon": Case(GRAF, 2, labelled, math.log(own - 1 + (rows - own) * math.exp(-c / ((c - 1) * tau)))),
-        "uniformity": Case(COHN, 1, spread_out, -4 * n / (n - 1)),
+        "uniformity": Case(COHN, 1, uniformity, -4 * n / (n - 1)),
     }
 
 
@@ -130,7 +125,6 @@ def run(settings: Settings, seed: int) -> Iterator[Row]:
         points = torch.cat(sides) if name == "SupCon" else sides[0]
         cosines = points @ (points if name == "SupCon" else sides[-1]).T
         far = float((cosines - _corners(name, settings)).abs().max())
-        value = evenness(points) if name == "uniformity" else value
         yield {"loss": name, "least": value, "excess": value - case.least, "cosine error": far}
 
 

@@ -18,12 +18,12 @@ from benchmarks.papers.digits import (
     evenness,
     knn,
     load,
-    tolerance,
     trained,
 )
 from benchmarks.papers.pictures import COLOURS, panels
 from benchmarks.papers.study import Claim, Part, Row, Run, Spread, Study, over_seeds, rising
 from benchmarks.text import aligned
+from info_nce.diagnostics import tolerance
 from info_nce.functional import nt_xent
 
 __all__ = ["STUDY", "VIEWS", "Settings", "net_of"]
@@ -62,7 +62,7 @@ def run(settings: Settings, seed: int) -> Iterator[Row]:
         for temperature in settings.temperatures:
             encoder = net_of(settings, seed, augmentation, temperature)
             test = embedded(encoder, digits.test)
-            found = (evenness(test), tolerance(test, digits.test_labels), knn(encoder, digits))
+            found = (evenness(test), float(tolerance(test, digits.test_labels)), knn(encoder, digits))
             yield {"views": views, "temperature": temperature, **dict(zip(MEASURES, found, strict=True))}
 
 
