@@ -65,7 +65,7 @@ RIGHT: list[tuple[Objective, Any, dict[str, float]]] = [
 ]
 
 
-@pytest.mark.parametrize(("objective", "reference", "given"), RIGHT, ids=repr)
+@pytest.mark.parametrize(("objective", "reference", "given"), RIGHT, ids=lambda it: getattr(it, "__name__", repr(it)))
 def test_every_objective_keeps_the_laws(objective: Objective, reference: Any, given: dict[str, float]) -> None:
     assert check_objective(objective, reference, given=given).endswith("agrees with the reference.")
 

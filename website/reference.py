@@ -8,7 +8,7 @@ from griffe import Extension, Object
 __all__ = ["Docstrings"]
 
 
-class Docstrings(Extension):  # type: ignore[misc]  # the tests do without griffe
+class Docstrings(Extension):
     """Examples are code, whatever the heading's number."""
 
     def on_instance(self, *, obj: Object, **_: Any) -> None:
