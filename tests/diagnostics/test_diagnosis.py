@@ -300,6 +300,8 @@ def test_embeddings_that_are_there_twice_are_duplicates_without_ids() -> None:
     one, other = sides(near=1.0)
     one[1::2], other[1::2] = one[0::2], other[0::2]
     assert names(diagnose(InfoNCE(), one, other)) == ["duplicates"]
+    one, other = (side.repeat(2, 1) for side in sides(rows=N // 2))  # as if a batch had been stacked
+    assert names(diagnose(NTXent(0.2), one, other)) == ["duplicates"]
 
 
 def test_many_queries_without_a_positive_are_named() -> None:
