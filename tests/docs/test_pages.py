@@ -15,11 +15,16 @@ from typing import Any
 import pytest
 import torch
 
-DOCS = Path(__file__).parents[2] / "docs"
-PAGES = [path for path in sorted(DOCS.rglob("*.md")) if "```python" in path.read_text(encoding="utf-8")]
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = [
+    path
+    for path in (ROOT / "README.md", *sorted(DOCS.rglob("*.md")))
+    if "```python" in path.read_text(encoding="utf-8")
+]
 NOTEBOOKS = sorted((DOCS / "notebooks").glob("*.ipynb"))
 AT_HAND = {"info_nce", "torch"}
-every_page = pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(DOCS)))
+every_page = pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 BLOCK = re.compile(
@@ -105,7 +110,7 @@ def pages_with_libraries() -> list[Any]:
     for path in PAGES:
         needed = {name for block in of_page(path) for name in block.libraries}
         if needed:
-            found.append(pytest.param(path, sorted(needed), id=str(path.relative_to(DOCS))))
+            found.append(pytest.param(path, sorted(needed), id=str(path.relative_to(ROOT))))
     return found
 
 
