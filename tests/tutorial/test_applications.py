@@ -344,9 +344,8 @@ def test_the_quiz_hides_its_answers_until_one_commits(open_page: Open) -> None:
     assert page.evaluate("document.activeElement.getAttribute('role')") == "status"
 
 
-@pytest.mark.parametrize("dark", [False, True])
-def test_nobody_is_shut_out(open_page: Open, dark: bool) -> None:
-    page = open_page("en", "#methods.method=simclr&sandbox.loss=ntXent", dark=dark)
+def test_nobody_is_shut_out(open_page: Open) -> None:
+    page = open_page("en", "#methods.method=simclr&sandbox.loss=ntXent")
     page.evaluate("document.querySelectorAll('#applications details').forEach((note) => (note.open = true))")
     for figure in ("#fig-methods", "#fig-sandbox"):
         check_accessible(page, figure)

@@ -301,10 +301,8 @@ def test_the_answer_is_not_there_before_it_is_asked_for(open_page: Open) -> None
     assert "right" in form.get_attribute("class")
 
 
-@pytest.mark.parametrize("dark", [False, True])
-def test_the_section_is_accessible_and_fits_a_phone(open_page: Open, *, dark: bool) -> None:
-    state = "#forces.dimensions=3&batch.rows=stacked&strangers.pairs=256" if dark else ""
-    page = open_page("en", state, width=320, dark=dark)
+def test_the_section_is_accessible_and_fits_a_phone(open_page: Open) -> None:
+    page = open_page("en", "#forces.dimensions=3&batch.rows=stacked&strangers.pairs=256", width=320)
     page.evaluate("document.querySelectorAll('details').forEach((note) => (note.open = true))")
     for figure in ("forces", "batch", "strangers"):
         check_accessible(page, f"#fig-{figure}")

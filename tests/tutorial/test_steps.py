@@ -272,9 +272,8 @@ def test_the_meter_by_mouse_keys_and_typing(open_page: Open) -> None:
     assert value(page, "meter.loss") == pytest.approx(7, abs=0.03)
 
 
-@pytest.mark.parametrize("dark", [False, True])
-def test_nobody_is_kept_out(open_page: Open, dark: bool) -> None:
-    page = open_page(dark=dark, state="#overflow.temperature=0.07&meter.loss=9")
+def test_nobody_is_kept_out(open_page: Open) -> None:
+    page = open_page(state="#overflow.temperature=0.07&meter.loss=9")
     for figure in ("overflow", "meter"):
         check_accessible(page, f"#fig-{figure}")
     for step in range(7):

@@ -214,9 +214,8 @@ def test_tasks_tick_when_one_direction_alone_is_misled(open_page: Open) -> None:
     assert done("blind")
 
 
-@pytest.mark.parametrize("dark", [False, True])
-def test_nothing_stands_in_anyones_way(open_page: Open, dark: bool) -> None:
-    page = open_page(dark=dark, reduced_motion="reduce")
+def test_nothing_stands_in_anyones_way(open_page: Open) -> None:
+    page = open_page(reduced_motion="reduce")
     for state in ("look:gradient", "read:both"):
         page.click(f'{FIGURE} [data-do="{state}"]')
         if state == "read:both":
