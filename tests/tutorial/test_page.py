@@ -19,25 +19,11 @@ EACH_THEME = pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"
 OPEN_ALL = "for (const note of document.querySelectorAll('details')) note.open = true"
 
 
-CHANGED = "#" + "&".join(
-    [
-        "circle.angles=170,5,63,78,-93,-107",
-        "shared.form=divergence",
-        "steps.step=5",
-        "overflow.temperature=0.07",
-        "meter.loss=9",
-        "forces.dimensions=3",
-        "batch.rows=stacked",
-        "strangers.pairs=256",
-        "temperature.temperature=0.5",
-        "runs.step=200",
-        "matrix.look=gradient",
-        "bugs.puzzle=2",
-        "bugs.ran=1,1,1,1,1",
-        "bugs.found=0,0,1,0,0",
-        "methods.method=wav2vec2",
-        "sandbox.loss=ntXent",
-    ]
+CHANGED = (
+    "#circle.angles=170,5,63,78,-93,-107&shared.form=divergence&steps.step=5&overflow.temperature=0.07&meter.loss=9"
+    "&forces.dimensions=3&batch.rows=stacked&strangers.pairs=256&temperature.temperature=0.5&runs.step=200"
+    "&matrix.look=gradient&bugs.puzzle=2&bugs.ran=1,1,1,1,1&bugs.found=0,0,1,0,0&methods.method=wav2vec2"
+    "&sandbox.loss=ntXent"
 )
 """Figures as readers may leave them."""
 
