@@ -16,8 +16,8 @@ def frames_of(seed: int, count: int, size: tuple[int, int]) -> np.ndarray:
     """Make a bright square that moves over noise: (t h w 3), different for each seed."""
     width, height = size
     chance = np.random.default_rng(seed)
-    frames = np.broadcast_to(chance.integers(0, 120, (height, width, 3), dtype=np.uint8), (count, height, width, 3))
-    frames = frames.copy()
+    still = chance.integers(0, 120, (height, width, 3), dtype=np.uint8)
+    frames: np.ndarray = np.broadcast_to(still, (count, height, width, 3)).copy()
     for t, frame in enumerate(frames):
         left = (seed + t) % (width - 8)
         frame[4:12, left : left + 8] = 255

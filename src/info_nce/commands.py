@@ -226,7 +226,8 @@ def _commands(word: str) -> Any:
         for name, (_, summary) in RECIPES.items()
     )
     others = (Evaluate, Embed, Search, Doctor, Export, Report, Plot, Runs, Data, Tutorial)
-    return Union[(*trains, *(Annotated[other, subcommand(other.__name__.lower())] for other in others))]
+    commands = (*trains, *(Annotated[other, subcommand(other.__name__.lower())] for other in others))
+    return Union[commands]  # noqa: UP007 (of a tuple, which no | can join)
 
 
 def _about(name: str) -> str:

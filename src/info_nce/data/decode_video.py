@@ -119,4 +119,5 @@ def _square(frame: av.VideoFrame, size: int) -> np.ndarray:
     top, left = (height - size) // 2, (width - size) // 2
     middle = small.to_ndarray()[top : top + size, left : left + size]
     # A telephone held upright films lying frames and writes down how to turn them.
-    return np.rot90(middle, round(frame.rotation / 90) % 4).transpose(2, 0, 1)
+    upright: np.ndarray = np.rot90(middle, round(frame.rotation / 90) % 4).transpose(2, 0, 1)
+    return upright
