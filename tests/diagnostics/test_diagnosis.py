@@ -304,6 +304,24 @@ def test_embeddings_that_are_there_twice_are_duplicates_without_ids() -> None:
     assert names(diagnose(NTXent(0.2), one, other)) == ["duplicates"]
 
 
+def test_embeddings_of_few_directions_are_named_but_not_of_few_classes() -> None:
+    few = torch.arange(D) < 3
+    one, other = (side * few for side in sides(near=0.02))
+    assert names(diagnose(NTXent(0.5), one, other)) == ["few directions"] * 2
+    assert "3.0 of 32" in str(diagnose(NTXent(0.5), one, one + 0))
+    labels = torch.arange(4).repeat(N // 4)
+    corners = torch.eye(D)[labels] + 0.01 * torch.randn(N, D)
+    assert names(diagnose(SupCon(0.5), corners, labels)) == []
+
+
+def test_a_gap_between_two_sides_is_named_but_not_one_by_chance() -> None:
+    one, other = sides(near=1.0)
+    away = torch.zeros(D)
+    away[0] = 8.0
+    assert names(diagnose(SymmetricInfoNCE(), one + away, other - away)) == ["modality gap"]
+    assert names(diagnose(SymmetricInfoNCE(), one, other)) == []
+
+
 def test_many_queries_without_a_positive_are_named() -> None:
     rows = torch.randn(N, D)
     labels = torch.arange(N)
@@ -315,6 +333,9 @@ def test_many_queries_without_a_positive_are_named() -> None:
 def test_guessing_is_a_fault_but_not_at_the_start() -> None:
     unrelated = torch.randn(N, D), torch.randn(N, D)
     assert names(diagnose(InfoNCE(0.5), *unrelated)) == ["guessing"]
+    unsure = sides(near=5.0)
+    assert names(diagnose(InfoNCE(0.05), *unsure)) == ["too sure"]
+    assert names(diagnose(InfoNCE(0.5), *unsure)) == []
     assert names(diagnose(InfoNCE(0.5), *unrelated, start=True)) == []
 
 

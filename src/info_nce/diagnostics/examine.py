@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import torch
 
+from info_nce.diagnostics.examine_space import few_directions, two_places
 from info_nce.diagnostics.examined import Check, Examined, Finding
 from info_nce.diagnostics.layout import wrong_layout
 from info_nce.losses import MoCo
@@ -30,6 +31,8 @@ _FLOOR = 0.8
 """A loss that even the best embeddings leave at this share of guessing has next to nothing to fall to."""
 _GUESSING = 0.02
 """So near to the loss of guessing, relative to it, nothing has been learned."""
+_BY_CHANCE = 0.4
+"""The mean rank of the positive, as a share of all ranks, is 0.5 by chance."""
 _FEW = 0.02
 """Up to this share of rows, duplicates are an accident that changes little."""
 _NEAR = 0.9
@@ -258,9 +261,22 @@ def at_the_start(seen: Examined) -> Iterator[Finding]:
 
 
 def guessing(seen: Examined) -> Iterator[Finding]:
-    """Is the loss where it would be without having learned anything?"""
+    """Is the loss where it would be without having learned anything, or above, although the ranks are better?"""
     batch = seen.batch
-    if not seen.start and 0 < (1 - _GUESSING) * batch.log_candidates < batch.surprise:
+    if seen.start or not 0 < (1 - _GUESSING) * batch.log_candidates < batch.surprise:
+        return
+    candidates = math.exp(batch.log_candidates)
+    if batch.mean_rank - 1 < _BY_CHANCE * (candidates - 1):
+        yield Finding(
+            "too sure",
+            "warning",
+            f"the loss is {batch.surprise:.3f} nats, and guessing costs {batch.log_candidates:.3f}; yet the positive "
+            f"has rank {batch.mean_rank:.0f} of {candidates:.0f} on average: similarities are told apart more sharply "
+            f"than they deserve, at a temperature of {seen.temperature:.3g}.",
+            "of items that were not trained on: earlier weights (--weights best), more data or augmentation, a larger "
+            "temperature or clamp; a search, which only ranks, does not suffer from it",
+        )
+    else:
         yield Finding(
             "guessing",
             "error",
@@ -300,7 +316,7 @@ STAGES: tuple[tuple[Check, ...], ...] = (
     (not_finite,),
     (gradient_not_finite, zero_vectors, without_gradient, not_normalised, wrong_layout, collapsed),
     (temperature_at_its_end, temperature_too_small, temperature_too_large, duplicates, without_positive),
-    (at_the_start, guessing, saturated, false_negatives),
+    (at_the_start, guessing, saturated, false_negatives, few_directions, two_places),
 )
 """One after the other: an error explains whatever later checks would find; the last only say that something is wrong,
 and are asked where nothing was found."""
