@@ -57,7 +57,7 @@ $(SITE): $(shell find tutorial -type f -not -name '*.pyc') | $(VENV)/for-demo
 recipes: $(VENV)/for-recipes ## train every recipe with three seeds, an hour and a half, and write docs/recipes-measured.md
 	@$(BIN)/python -m benchmarks.recipes
 
-papers: $(VENV)/for-demo ## run published results again, up to half an hour, and write docs/papers.md
+papers: $(VENV)/for-demo ## run published results again, about four minutes, and write docs/papers.md
 	@$(BIN)/python -m benchmarks.papers --fresh
 
 test: $(VENV)/for-tests ## run every test that fits the everyday budget and this machine

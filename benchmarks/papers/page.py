@@ -17,7 +17,7 @@ _HEAD = """\
 # Published results, reproduced
 
 What papers say about contrastive losses, computed again with the losses of this library: `make papers`, {minutes:.0f}
-minutes on one core ({machines}, with other work beside it). A claim is split into parts, each a condition in code. It
+minutes on one core ({machines}). A claim is split into parts, each a condition in code. It
 is *reproduced* if all parts hold and *reproduced in part* if some do. What did not reproduce is here, too.
 
 Where something is trained, it is an encoder of three layers on scikit-learn's 1,797 digits of 8 x 8 pixels. The papers'
