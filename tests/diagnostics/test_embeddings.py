@@ -3,6 +3,7 @@
 # N embeddings or queries, M keys, D features
 
 import math
+import re
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
+from torch import distributed as dist
 from torch.testing import assert_close
 
 from info_nce.checks import ArgumentError, DTypeError, ShapeError
@@ -21,6 +23,7 @@ from info_nce.diagnostics import (
     alignment,
     effective_rank,
     embeddings,
+    gathered,
     hubness,
     modality_gap,
     norms,
@@ -30,7 +33,7 @@ from info_nce.diagnostics import (
 )
 from info_nce.engines import Dense, Engine, Gathered, Tiled
 from tests import reference as ref
-from tests.distributed.spawn import run
+from tests.distributed.spawn import RankError, run
 from tests.reference.arithmetic import Matrix, Vector, mean
 from tests.strategies import law, normal, seeds, sizes, some_sizes
 from tests.test_checks import refuses
@@ -493,3 +496,58 @@ def test_uniformity_across_ranks_is_that_of_all_rows() -> None:
         assert_close(torch.tensor(part, dtype=torch.float64), 2 * rows)
     with pytest.raises(AssertionError):
         close(found[0][0], uniformity(every[:4]).item())
+
+
+def _put_together(sizes: list[int]) -> tuple[Matrix, list[int], bool, float]:
+    rank = dist.get_rank()
+    rows, labels = (torch.split(of, sizes)[rank] for of in (normal(sum(sizes), 3, seed=1), torch.arange(sum(sizes))))
+    every, every_label = gathered(rows.requires_grad_(), labels)
+    return every.tolist(), every_label.tolist(), every.requires_grad, effective_rank(every).item()
+
+
+def test_gathered_are_the_rows_of_all_ranks_in_their_order() -> None:
+    every = normal(5, 3, seed=1)
+    for rows, labels, has_history, measured in run(3, _put_together, [3, 0, 2]):
+        assert rows == every.tolist()
+        assert labels == [0, 1, 2, 3, 4]
+        assert not has_history
+        close(measured, effective_rank(every).item())
+    with pytest.raises(AssertionError):
+        close(measured, effective_rank(every[:3]).item())
+
+
+def _other_tensors(kind: str) -> None:
+    first = dist.get_rank() == 0
+    one = torch.ones(2, 3)
+    given = {
+        "number": [one] if first else [one, one],
+        "shape": [one if first else torch.ones(2, 4)],
+        "dtype": [one if first else one.double()],
+        "no rows": [one if first else torch.ones(())],
+    }
+    gathered(*given[kind])
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        ("number", "rank 0: .*1 tensors"),
+        ("shape", r"rank 1: .*tensor 1: \(4,\)"),
+        ("dtype", "rank 1: .*float64"),
+        ("no rows", "On rank 1 of 2, ArgumentError: What is put together needs rows"),
+    ],
+)
+def test_ranks_that_bring_something_else_are_told_so(kind: str, says: str) -> None:
+    with pytest.raises(RankError, match="RanksDisagreeError") as caught:
+        run(2, _other_tensors, kind)
+    assert re.search(says, str(caught.value))
+
+
+def test_one_process_alone_gathers_what_it_has() -> None:
+    x = normal(3, 2, seed=1).requires_grad_()
+    (every,) = gathered(x)
+    assert torch.equal(every, x)
+    assert not every.requires_grad
+    assert gathered() == ()
+    with pytest.raises(ArgumentError, match="needs rows"):
+        gathered(torch.ones(()))

@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import given
 from torch import Tensor, nn
+from torch import distributed as dist
 from torch.testing import assert_close
 
 import info_nce
@@ -19,13 +20,13 @@ from info_nce import CLIPLoss, InfoNCE, SymmetricInfoNCE, contrast
 from info_nce.assemble import assemble
 from info_nce.checks import ArgumentError, ShapeError
 from info_nce.diagnostics import CorrelatedGaussian, Labels, estimate, info_nce_bound, mutual_information_bound
-from info_nce.distributed import Ranks
-from info_nce.engines import Dense, Tiled
+from info_nce.engines import Dense, Gathered, Tiled
 from info_nce.losses import Face
 from info_nce.objectives import Decoupled
 from info_nce.pairing import pairs
 from info_nce.queue import KeyQueue
 from info_nce.similarity import Bilinear, DotProduct
+from tests.distributed.spawn import run
 from tests.strategies import law, normal, seeds, some_sizes, temperatures
 from tests.test_checks import refuses
 from tests.test_closed_forms import expected
@@ -82,17 +83,17 @@ def test_the_bound_teaches_what_the_loss_teaches() -> None:
         assert_close(one, -other)
 
 
+def _bound_on_this_rank(sizes: list[int]) -> float:
+    query, key = (torch.split(normal(sum(sizes), 3, seed=seed), sizes)[dist.get_rank()] for seed in (1, 2))
+    return mutual_information_bound(InfoNCE(engine=Gathered()), query, key).item()
+
+
 def test_across_ranks_the_candidates_of_all_of_them_count() -> None:
-    class OfTwo(Dense):
-        class Two(Ranks):
-            def total(self, number: int, of: str) -> int:  # noqa: ARG002 - both have as many
-                return 2 * number
-
-        ranks = Two(0, 1)
-
-    query, key = torch.randn(2, 4, 3)
-    found = mutual_information_bound(InfoNCE(engine=OfTwo()), query, key)
-    assert_close(found, math.log(8) - InfoNCE()(query, key))
+    query, key = normal(7, 3, seed=1), normal(7, 3, seed=2)
+    whole, part = (bound_of(InfoNCE(), *pairs) for pairs in ((query, key), (query[:4], key[:4])))
+    for found in run(2, _bound_on_this_rank, [4, 3]):
+        assert found == pytest.approx(whole.item(), rel=1e-9)
+        assert found != pytest.approx(part.item(), rel=1e-3)
 
 
 def test_one_pair_shows_nothing_and_wrong_pairs_are_refused() -> None:

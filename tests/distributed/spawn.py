@@ -27,9 +27,9 @@ def run(
 ) -> list[Any]:
     """Call `function(*args)` on every rank of a gloo group, and return the results in the order of the ranks.
 
-    The function must be importable (top level of a module), arguments and results must be picklable; tensors are
-    best returned as they are, on the CPU. A rank's error is raised here, the earliest one first. A rank waits
-    `timeout_seconds` for the others in a collective, and the caller `patience_seconds` for all.
+    The function must be importable (top level of a module), arguments and results must be picklable, and results
+    no tensors: their memory can be gone with their rank. A rank's error is raised here, the earliest one first. A rank
+    waits `timeout_seconds` for the others in a collective, and the caller `patience_seconds` for all.
     """
     context = multiprocessing.get_context("forkserver")  # which imports once, and starts each rank from there
     context.set_forkserver_preload(["torch.distributed.fsdp", "info_nce", function.__module__])

@@ -1,12 +1,12 @@
 """What ranks that watch their loss see, each of its own queries."""
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 
 import torch
 from torch import distributed as dist
 
-from info_nce.diagnostics import Watch
+from info_nce.diagnostics import BatchDiagnostics, Watch
 from info_nce.engines import Engine, Gathered
 from tests.distributed.cases import CASES, batch
 from tests.distributed.work import Findings, alone, compared, shard
@@ -30,30 +30,51 @@ WATCHED = {
 
 Lines = list[list[float]]
 """What is known of each line."""
+Numbers = dict[str, float]
+"""What is known of all of them."""
 
 
-def lines_of(watch: Watch) -> Lines:
+@dataclass(frozen=True)
+class Sight:
+    """What a rank saw of its queries and together with the others, and what one process sees."""
+
+    mine: Lines
+    together: Numbers
+    whole: Lines
+    alone: Numbers
+
+
+def batch_of(watch: Watch) -> BatchDiagnostics:
     """What a watch knows after a loss."""
     if watch.batch is None:
         raise AssertionError("nothing was seen")
-    rows = watch.batch.rows
+    return watch.batch
+
+
+def lines_of(batch: BatchDiagnostics) -> Lines:
+    """What is known of each line."""
+    rows = batch.rows
     lines: Lines = torch.stack([getattr(rows, field.name).double() for field in fields(rows)], 1).tolist()
     return lines
 
 
-def watched(engines: Sequence[Engine], sizes: Sequence[int]) -> tuple[Findings, dict[str, tuple[Lines, Lines]]]:
+def watched(engines: Sequence[Engine], sizes: Sequence[int]) -> tuple[Findings, dict[str, Sight]]:
     """Value and gradients of watched losses beside those of one process; and what this rank sees, and that one."""
     found: Findings = {}
-    seen: dict[str, tuple[Lines, Lines]] = {}
+    seen: dict[str, Sight] = {}
     for case in CASES:
         if case.name in WATCHED:
             expected, whole = alone(case, batch(sum(sizes))), Watch()
             case.model(whole)(batch(sum(sizes)))
+            every = batch_of(whole)
             for engine in engines:
                 if type(engine).__name__ not in case.refuses:
                     watch = Watch(engine)
                     found[f"{case.name}, {engine}"] = compared(watch, sizes, case, expected)
-                    seen[f"{case.name}, {engine}"] = lines_of(watch), lines_of(whole)
+                    mine = batch_of(watch)
+                    seen[f"{case.name}, {engine}"] = Sight(
+                        lines_of(mine), mine.across_ranks().numbers(), lines_of(every), every.numbers()
+                    )
     return found, seen
 
 

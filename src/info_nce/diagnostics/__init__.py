@@ -1,5 +1,6 @@
 """Looking at a loss: what a batch and its embeddings say of a training, of the information in it, and what to try."""
 
+from info_nce.diagnostics.across import gathered
 from info_nce.diagnostics.batch import BatchDiagnostics, Rows
 from info_nce.diagnostics.critics import Estimate, donsker_varadhan, estimate, jensen_shannon, nwj, smile
 from info_nce.diagnostics.diagnosis import Diagnosis, diagnose
@@ -39,6 +40,7 @@ __all__ = [
     "donsker_varadhan",
     "effective_rank",
     "estimate",
+    "gathered",
     "hubness",
     "info_nce_bound",
     "jensen_shannon",

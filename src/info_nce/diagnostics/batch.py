@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from info_nce.checks import check_whole
+from info_nce.distributed import Group, ranks_of
 
 __all__ = ["SATURATED", "BatchDiagnostics", "Rows"]
 
@@ -66,7 +67,7 @@ class Rows:
 class BatchDiagnostics:
     """How does the loss of a batch come about? Means over its queries, or over all pairs of them with a negative.
 
-    Across ranks: of this rank's queries, among the candidates of all ranks.
+    Across ranks: of this rank's queries, among the candidates of all ranks; `across_ranks` is of all queries.
 
     Args:
         queries: how many looked for their positive; of a symmetric loss, the keys among them.
@@ -123,6 +124,23 @@ class BatchDiagnostics:
         """
         check_whole("count", count, hint="5")
         return _share(self.rows.rank, self.rows.rank <= count)
+
+    def across_ranks(self, process_group: "Group | None" = None) -> "BatchDiagnostics":
+        """How does the loss of all ranks come about? Every rank has to call it, and all get the same.
+
+        Args:
+            process_group: whose ranks; the default group, or this process alone where there is none.
+
+        Returns:
+            Means over the queries of all ranks, whose rows follow each other rank by rank.
+        """
+        ranks, names = ranks_of(process_group), [field.name for field in fields(Rows)]
+        if ranks.size == 1:
+            return self
+        mine = torch.stack([getattr(self.rows, name).double() for name in names], 1)
+        every = ranks.shared(mine.to(ranks.device()), "rows of a watched loss").cpu()
+        rows = dict(zip(names, every.unbind(1), strict=True))
+        return reduced(Rows(**rows | {"counted": rows["counted"] > 0}))
 
     def numbers(self) -> dict[str, float]:
         """All of it but the rows, to be logged."""

@@ -205,7 +205,7 @@ def _scores(critic: Sequence[Tensor], engine: Engine | None) -> tuple[ScoreMatri
             "These estimates are of one process's batch.",
             got=f"engine={engine!r}",
             expected="an engine of one process, or none",
-            hint="gather the embeddings first; or let each rank's batch be one of those that `estimate` averages",
+            hint="nwj(*gathered(query, key)); or let each rank's batch be one of those that `estimate` averages",
         )
     if not 1 <= len(critic) <= 2:
         fail(

@@ -1,7 +1,7 @@
 """How embeddings lie in their space: partners together, all of them spread out, every direction in use, no hub, no gap.
 
 Every measure is exact, in memory that grows with the embeddings and not with their pairs. Where ranks hold a part of
-them each, `uniformity` takes an engine across ranks; for the others, gather the embeddings first.
+them each, it is that of `gathered` embeddings; `uniformity` takes an engine across ranks, too.
 """
 
 # N embeddings or queries, M keys, D features, K neighbours

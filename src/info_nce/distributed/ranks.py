@@ -61,7 +61,7 @@ class Ranks:
         digest = int.from_bytes(hashlib.blake2b(said, digest_size=7).digest(), "big")
         head = [int(error is not None), digest, len(said), *numbers, *[0] * (_NUMBERS - len(numbers))]
         heads: list[list[int]] = torch.cat(
-            self.gathered(torch.tensor([head], device=self._device()), [1] * self.size)
+            self.gathered(torch.tensor([head], device=self.device()), [1] * self.size)
         ).tolist()
         failed = [rank for rank, (wrong, *_) in enumerate(heads) if wrong]
         alike = len({digest for _, digest, *_ in heads}) == 1
@@ -73,7 +73,7 @@ class Ranks:
 
     def _texts(self, said: bytes, lengths: Sequence[int]) -> list[str]:
         """What every rank has said."""
-        mine = torch.tensor(list(said), dtype=torch.uint8, device=self._device())
+        mine = torch.tensor(list(said), dtype=torch.uint8, device=self.device())
         return [bytes(text.tolist()).decode() for text in self.gathered(mine, lengths)]
 
     @contextmanager
@@ -164,7 +164,7 @@ class Ranks:
     def _peer(self, rank: int) -> int:
         return rank if self.group is None else dist.get_global_rank(self.group, rank)
 
-    def _device(self) -> torch.device:
+    def device(self) -> torch.device:
         """Where small numbers travel: on the CPU if the group can, for nobody has to wait for a GPU then."""
         kinds = [part.partition(":")[0] for part in str(dist.get_backend_config(self.group)).split(",")]
         if "cpu" in kinds:
