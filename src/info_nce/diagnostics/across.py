@@ -27,6 +27,7 @@ def gathered(*tensors: Tensor, process_group: "Group | None" = None) -> tuple[Te
         RanksDisagreeError: the ranks bring another number of tensors, other shapes of their rows, or other dtypes.
 
     Example:
+        >>> import torch
         >>> gathered(torch.eye(2))  # of one process, what it has
         (tensor([[1., 0.],
                 [0., 1.]]),)
