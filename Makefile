@@ -80,7 +80,7 @@ format: $(VENV)/for-tests ## format the code
 	@$(BIN)/ruff check --fix .
 
 docs: $(VENV)/for-docs ## build the documentation as a site into site-docs/, and check it
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs --quiet build --strict
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 	@$(BIN)/python -m website.check site-docs
 
 bench: $(VENV)/for-demo ## measure the losses beside the limit and other libraries: a look, about four minutes

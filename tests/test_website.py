@@ -53,7 +53,21 @@ def test_the_head_of_a_page_says_what_the_class_says(name: str) -> None:
     assert first.split()[0] in head  # the author
     paper = re.search(r"arXiv:[\d.]+", face.source)
     assert paper is None or paper[0] in head
-    assert head.count("$$") == (4 if name == "HardNegativeInfoNCE" else 2)
+    assert head.count("$$") == (4 if name in {"HardNegativeInfoNCE", "RetrievalInfoNCE"} else 2)
+
+
+@every_loss
+def test_the_head_of_a_page_says_when_to_take_another_loss(name: str) -> None:
+    when = losses.not_when(name)
+    assert f"**Not, when** {when} (" in losses.head(name)
+    assert len(when) > 20
+    assert "](losses/" not in when
+
+
+def test_what_is_said_of_the_symbols_follows_the_formula_and_greek_letters_are_shown() -> None:
+    assert "where m = 0" in losses.head("RetrievalInfoNCE")
+    assert "τ⁺ 0.1" in losses.head("DebiasedInfoNCE")
+    assert losses._greek(r"tau and `tau`, $$ \tau $$") == r"τ and `tau`, $$ \tau $$"
 
 
 @every_loss
@@ -73,8 +87,10 @@ def test_the_readme_names_every_loss_beside_its_source(name: str) -> None:
 
 @every_loss
 def test_the_defaults_are_those_of_the_signature(name: str) -> None:
-    rows = losses.defaults(name).splitlines()[2:]
-    assert all(line.count(" | ") >= 2 for line in rows)
+    rows = [line for line in losses.defaults(name).splitlines()[2:] if line.startswith("|")]
+    assert all(re.fullmatch(r"\| `\w+` \| `.+?` \| .+ \|", line) for line in rows), "a setting of which nothing is said"
+    if name == "RetrievalInfoNCE":
+        assert any(line.startswith("| `margin` | `0.1` |") for line in rows), "an option with a default of its own"
     if name == "DebiasedInfoNCE":
         assert any(line.startswith("| `positive_prior` | `0.1` | probability") for line in rows)
 
@@ -168,6 +184,12 @@ def test_a_formula_that_cannot_be_shown_is_an_error() -> None:
     assert "<mo" in mathml(r"\Big\{ \frac12 \Big\}", block=True)
 
 
+def test_a_prime_is_as_large_as_its_letter() -> None:
+    shown = mathml("s_{i i'}", block=False)
+    assert "&#x02032;</mo>" in shown
+    assert "<msup>" not in shown
+
+
 def test_formulas_are_made_in_text_and_left_alone_in_code() -> None:
     made = Markdown(extensions=["website.formulas", "fenced_code"]).convert(
         "Where $x_i > 0$, it costs 5 $ and 6 $, `$HOME` is code.\n\n$$ \\frac{1}{N} $$\n\n```\n$$ raw $$\n```\n"
@@ -180,6 +202,36 @@ def test_formulas_are_made_in_text_and_left_alone_in_code() -> None:
 
 
 # ---- the built site
+
+
+def test_lines_break_between_the_parts_of_a_name_and_not_within_a_number() -> None:
+    hooks = pytest.importorskip("website.hooks", reason="make docs installs mkdocs")
+    shown = hooks._breakable(
+        "<code>Gathered()</code><td>8 x 1,024 x 512, 1.2 ms (0.5 to 2 x)</td>"
+        "<td><code>DistributedLossWrapper(NTXentLoss(), efficient=True)</code></td><td><code>InfoNCE(0.05)</code></td>"
+    )
+    assert '<code class="short">Gathered()</code>' in shown
+    assert "8\u00a0x\u00a01,024\u00a0x\u00a0512, 1.2\u00a0ms (0.5\u00a0to\u00a02\u00a0x)" in shown
+    assert "DistributedLossWrapper(<wbr>NTXentLoss(), efficient=<wbr>True)" in shown
+    assert shown.count("<wbr>") == 2
+
+
+def test_the_reference_links_the_names_it_describes_and_says_of_each_argument_what_is_said_of_several() -> None:
+    reference = pytest.importorskip("website.reference", reason="make docs installs griffe")
+
+    class Described:
+        name = "nt_xent"
+        docstring = type(
+            "",
+            (),
+            {"value": "See `dcl`, not `dcl`; `Options`, `nt_xent`.\n\nArgs:\n    a, b: both\n        of them.\n"},
+        )
+
+    reference.Docstrings().on_instance(obj=Described())
+    assert Described.docstring.value == (  # type: ignore[attr-defined]  # made above
+        "See [`dcl`][info_nce.functional.dcl], not `dcl`; [`Options`][info_nce.losses.Options], `nt_xent`.\n\n"
+        "Args:\n    a: both\n        of them.\n    b: both\n        of them.\n"
+    )
 
 
 def test_faults_of_a_site_are_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,6 +33,8 @@ def mathml(formula: str, *, block: bool) -> str:
     shown = str(convert(sized, display="block" if block else "inline"))
     # a little room after a function's name, but not before its bracket
     shown = re.sub(r"<mi>(log|exp|cos|max)</mi>(?=<m(?!o))", r'<mi>\1</mi><mspace width="0.17em"/>', shown)
+    # a prime of its letter's size: as a superscript within a subscript it is a dot
+    shown = re.sub(r"<msup>(<mi>.</mi>)<mi>&#x02032;</mi></msup>", r'\1<mo lspace="0" rspace="0">&#x02032;</mo>', shown)
     left = re.findall(r"\\\S*|\$", "".join(ET.fromstring(shown).itertext()))  # noqa: S314 - made a line above
     if left:
         raise FormulaError(

@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,12 +15,15 @@ from torch import Tensor, nn
 import info_nce
 from info_nce import functional
 from info_nce.engines import Engine
+from info_nce.losses import Options
 from website.matrices import Recorder, Sketch
 
 __all__ = ["FACES", "SKETCHES", "cost", "defaults", "head", "table"]
 
 FACES: dict[str, Any] = {name: kind for name, kind in vars(info_nce).items() if hasattr(kind, "source")}
 """Every loss that `info_nce` offers, by name."""
+_CHOOSING = Path(__file__).parents[1] / "docs/choosing.md"
+_LETTERS = {"tau": "τ", "lambda": "λ", "sigma": "σ", "beta": "β", "nu": "ν"}
 
 
 def function_of(face: Any) -> Callable[..., Tensor] | None:
@@ -44,21 +48,27 @@ def question(face: Any) -> str:
 
 
 def formula(face: Any) -> str:
-    """The formulas with which its docstring begins."""
-    found = re.search(r"(?s)\$\$.+?\$\$(\s+\$\$.+?\$\$)*", _text(face))
-    return found[0] if found else ""
+    """The formulas with which its docstring begins, and what is said of them."""
+    return re.split(r"(?m)^\w+:$", _text(face).partition("\n")[2])[0].strip()
+
+
+def not_when(name: str) -> str:
+    """When to take another loss: what docs/choosing.md says beside this one."""
+    found = re.search(rf"(?m)^\|[^|]*\|[^|]*\[`{name}`\][^|]*\|([^|]*)\|$", _CHOOSING.read_text(encoding="utf-8"))
+    return re.sub(r"\]\((losses/)?", lambda m: "](" if m[1] else "](../", found[1].strip()) if found else ""
 
 
 def head(name: str) -> str:
-    """The beginning of a page: question, formula, what the value means, source."""
+    """The beginning of a page: question, formula, what the value means, when to take another loss, source."""
     face = FACES[name]
     function = function_of(face)
     calls = f"`info_nce.{name}`" + (f", as a function `info_nce.functional.{function.__name__}`" if function else "")
     value = section(_text(face), "Returns")
     about = f"**Value.** {_joined(value)}\n\n" if value else ""
     return (
-        f"*{question(face)}*\n\n{formula(face)}\n\n{about}"
-        f"**Source.** {_joined(section(_text(face), 'Source'))}\n\n**Name.** {calls}."
+        f"*{question(face)}*\n\n{_greek(formula(face))}\n\n{_greek(about)}"
+        f"**Not, when** {not_when(name)} ([which loss](../choosing.md)).\n\n"
+        f"**Source.** {_greek(_joined(section(_text(face), 'Source')))}\n\n**Name.** {calls}."
     )
 
 
@@ -68,19 +78,45 @@ def _joined(text: str) -> str:
 
 def defaults(name: str) -> str:
     """A table of the settings that the loss has a default for, with what the docstring says of each."""
-    face = FACES[name]
-    said = _arguments(section(_text(face), "Args")) | _arguments(section(inspect.getdoc(face) or "", "Args"))
+    face, function = FACES[name], function_of(FACES[name])
+    kinds = [Options, *reversed(face.__mro__[:-1])]
+    texts = [*(inspect.getdoc(kind) or "" for kind in kinds), _text(face), inspect.getdoc(face) or ""]
+    said = {name: about for text in texts for name, about in _arguments(section(text, "Args")).items()}
     rows = [
-        f"| `{parameter.name}` | `{parameter.default!r}` | {said.get(parameter.name, '')} |"
-        for parameter in inspect.signature(face).parameters.values()
+        f"| `{parameter.name}` | `{parameter.default!r}` | {_greek(_linked(said.get(parameter.name, '')))} |"
+        for parameter in [*inspect.signature(face).parameters.values(), *_of_its_own(function)]
         if parameter.default is not parameter.empty
     ]
-    return "\n".join(["| setting | default | |", "|---|---|---|", *rows])
+    shared = any(parameter.name == "settings" for parameter in inspect.signature(face).parameters.values())
+    more = (
+        f"\n\nBeside these, the options that every loss shares: see {_linked('see `Options`')[4:]}." if shared else ""
+    )
+    return "\n".join(["| setting | default | meaning |", "|---|---|---|", *rows]) + more
+
+
+def _of_its_own(function: Callable[..., Tensor] | None) -> list[inspect.Parameter]:
+    """The shared options that the loss has another default for."""
+    options = inspect.signature(Options).parameters
+    given = inspect.signature(function).parameters if function else {}
+    return [p for name, p in given.items() if name in options and repr(p.default) != repr(options[name].default)]
 
 
 def _arguments(text: str) -> dict[str, str]:
     found = re.findall(r"(?ms)^(\w+): (.*?)(?=^\w+: |\Z)", text)
     return {name: _joined(said).replace("|", "\\|") for name, said in found}
+
+
+def _linked(text: str) -> str:
+    return re.sub(r"see `(Face|Options)`", r"see [`\1`](../reference/losses.md#info_nce.losses.\1)", text)
+
+
+def _greek(text: str) -> str:
+    """Letters as in the formulas, where a docstring spells them out."""
+    parts = re.split(r"(`[^`]*`|\$\$.*?\$\$)", text, flags=re.DOTALL)
+    for i in range(0, len(parts), 2):
+        for name, letter in _LETTERS.items():
+            parts[i] = re.sub(rf"\b{name}\b(?! \()", letter, parts[i]).replace("τ+", "τ⁺")
+    return "".join(parts)
 
 
 def table() -> str:

@@ -19,7 +19,7 @@ def page_of(found: Found) -> str:
     rows = [row for system in systems.values() for row in _rows(system)]
     worlds = ", ".join(map(str, head["world_sizes"]))
     parts = (
-        "# Peers across ranks",
+        "# What others compute across ranks",
         f"{_QUESTION}\nReal processes over gloo, float64, W = {worlds}; commit {head['commit']}; {head['date']}.",
         f"Measured by `{head['command']}`; every entry comes from `benchmarks/ranks.json`.",
         _READ,

@@ -4,7 +4,6 @@
 
 Needs the dependency group `dev` (playwright, which drives the installed chromium and downloads nothing).
 """
-# ruff: noqa: INP001 (a script, not a package)
 
 import io
 import shutil

@@ -25,7 +25,7 @@ class Matryoshka(nn.Module):
     $$ L = \sum_{w} c_w\, L(\text{first } w \text{ features}) $$
 
     Args:
-        loss: any face.
+        loss: any loss of this package, as a module.
         widths: which leading widths, such as (64, 128, 256).
         weights: one per width; 1 each by default, as in the paper.
 

@@ -34,12 +34,13 @@ def retrieval_info_nce(
 ) -> Float[Tensor, ""] | Float[Tensor, " n"]:
     r"""How surely does each query pick its document out of everything in the batch that could be mistaken for it?
 
-    $$ \ell_i = -\log \frac{e^{s(q_i, d_i)/\tau}}{Z_i}, \quad
-       Z_i = e^{s(q_i, d_i)/\tau}
+    $$ \ell_i = -\log \frac{e^{s(q_i, d_i)/\tau}}{Z_i} $$
+
+    $$ Z_i = e^{s(q_i, d_i)/\tau}
            + \sum_h m\, e^{s(q_i, n_{ih})/\tau}
            + \sum_{j \ne i} m \big( e^{s(q_i, d_j)/\tau} + e^{s(q_i, q_j)/\tau} + e^{s(d_i, d_j)/\tau} \big) $$
 
-    where m = 0 for a candidate whose similarity exceeds s(q_i, d_i) + margin.
+    where m = 0 for a candidate whose similarity exceeds s(q_i, d_i) + margin, and 1 for others.
 
     Args:
         query: one row per query.

@@ -52,7 +52,7 @@ def sup_con(
 
     Returns:
         Loss in nats. The best value is not 0 but log of the number of positives. A row without a positive is left out
-        of the mean; `without_positive(labels)` says how many there are, and the face keeps that number.
+        of the mean; `without_positive(labels)` says how many there are, and the module keeps that number.
 
     Raises:
         ShapeError: not one label per row.

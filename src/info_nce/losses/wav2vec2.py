@@ -102,7 +102,7 @@ def wav2vec2_contrastive(
             guide, logQ do not compose.
 
     Returns:
-        Loss in nats. 0 = always right and certain; log(1 + K) = guessing.
+        Loss in nats. 0 = always right and certain; log(1 + number of distractors) = guessing.
 
     Raises:
         ShapeError: sizes do not fit, or nothing is masked.
