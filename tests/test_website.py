@@ -207,11 +207,11 @@ def test_formulas_are_made_in_text_and_left_alone_in_code() -> None:
 def test_lines_break_between_the_parts_of_a_name_and_not_within_a_number() -> None:
     hooks = pytest.importorskip("website.hooks", reason="make docs installs mkdocs")
     shown = hooks._breakable(
-        "<code>Gathered()</code><td>8 x 1,024 x 512, 1.2 ms (0.5 to 2 x)</td>"
+        "<code>Gathered()</code><td>8 x 1,024 x 512, 1.2 ms (2 of 3 x)</td>"
         "<td><code>DistributedLossWrapper(NTXentLoss(), efficient=True)</code></td><td><code>InfoNCE(0.05)</code></td>"
     )
     assert '<code class="short">Gathered()</code>' in shown
-    assert "8\u00a0x\u00a01,024\u00a0x\u00a0512, 1.2\u00a0ms (0.5\u00a0to\u00a02\u00a0x)" in shown
+    assert "8\u00a0x\u00a01,024\u00a0x\u00a0512, 1.2\u00a0ms (2\u00a0of\u00a03\u00a0x)" in shown
     assert "DistributedLossWrapper(<wbr>NTXentLoss(), efficient=<wbr>True)" in shown
     assert shown.count("<wbr>") == 2
 

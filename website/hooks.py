@@ -50,6 +50,15 @@ def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -
 
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:  # noqa: ARG001 - its signature
     """Name the search, which the theme leaves without a name."""
+    return _named(output)
+
+
+def on_post_template(output_content: str, template_name: str, config: MkDocsConfig) -> str:  # noqa: ARG001 - its signature
+    """The page of what is not found has a search, too."""
+    return _named(output_content)
+
+
+def _named(output: str) -> str:
     search = 'data-md-component="search" role="dialog"'
     return output.replace(search, f'{search} aria-label="Search"', 1)
 
@@ -62,7 +71,7 @@ def _breakable(html: str) -> str:
 
 def _cell(html: str) -> str:
     """Numbers of a table stay with their units and signs; what is long may break where its parts end."""
-    html = re.sub(r"(?<=\d) (x|of|to|±) (?=\d)", "\u00a0\\1\u00a0", html)
+    html = re.sub(r"(?<=\d) (x|of|±) (?=\d)", "\u00a0\\1\u00a0", html)
     html = re.sub(r"(?<=\d) (?=(?:ns|µs|ms|s|[MGTP]B|T|x|%)\b|%)", "\u00a0", html)
     html = re.sub(r"<th[^>]*>[^<]{15,}<", lambda m: m[0].replace("_", "_<wbr>"), html)
     return re.sub(r"<code>[^<]+<", lambda m: re.sub(r"([(=]|(?<=[a-z])\.)(?=[a-zA-Z&])", r"\1<wbr>", m[0]), html)
