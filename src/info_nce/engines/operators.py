@@ -122,7 +122,11 @@ def _arguments(question: _Question) -> tuple[str, Sequence[Tensor], list[int], l
     return spelled.text, spelled.tensors, [*spelled.whole, 0], [*spelled.real, 0.0], wanted
 
 
-@torch.library.custom_op("info_nce::value_and_gradients", mutates_args=())
+# spelled out: what torch reads from annotations hangs on its version
+_TAKEN = "str text, Tensor[] tensors, SymInt[] whole, float[] real, bool[] wanted"
+
+
+@torch.library.custom_op("info_nce::value_and_gradients", mutates_args=(), schema=f"({_TAKEN}) -> Tensor[]")
 def _value_and_gradients(
     text: str, tensors: Sequence[Tensor], whole: Sequence[int], real: Sequence[float], wanted: Sequence[bool]
 ) -> list[Tensor]:
@@ -133,7 +137,7 @@ def _value_and_gradients(
         return [value.detach(), *_gradients([value], leaves)]
 
 
-@torch.library.custom_op("info_nce::answer", mutates_args=())
+@torch.library.custom_op("info_nce::answer", mutates_args=(), schema=f"({_TAKEN}) -> Tensor[]")
 def _answer(
     text: str, tensors: Sequence[Tensor], whole: Sequence[int], real: Sequence[float], wanted: Sequence[bool]
 ) -> list[Tensor]:
@@ -144,7 +148,9 @@ def _answer(
         return [found.contiguous() for found in question.answer()]
 
 
-@torch.library.custom_op("info_nce::answer_backward", mutates_args=())
+@torch.library.custom_op(
+    "info_nce::answer_backward", mutates_args=(), schema=f"({_TAKEN}, Tensor[] slopes) -> Tensor[]"
+)
 def _answer_backward(
     text: str,
     tensors: Sequence[Tensor],
