@@ -1,5 +1,6 @@
 """Training as a user runs it: trained, stopped, resumed to the same bits, and refused with a reason."""
 
+import importlib.metadata
 import json
 import signal
 import subprocess
@@ -144,7 +145,7 @@ def test_a_run_can_be_read_again(tmp_path: Path, config: SimCLR) -> None:
     assert run.recipe == replace(config, data=config.data, threads=1)
     record = json.loads((tmp_path / "run" / "config.json").read_text())
     assert record["command"] == ["info-nce", "train"]
-    assert record["versions"]["torch"] == torch.__version__
+    assert record["versions"]["torch"] == importlib.metadata.version("torch")
     splits = run.splits()
     assert len(splits.train) == run.data["train"] == 24
     state = torch.get_rng_state()
