@@ -325,7 +325,7 @@ def test_a_large_batch_is_made_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_real_silhouettes_are_told_apart_better_after_a_few_steps(tmp_path: Path) -> None:
-    config = SimCLR(data_file=str(animals_wheel()), steps=30, batch_size=32, width=8, threads=1)
+    config = SimCLR(data_file=str(animals_wheel()), steps=80, batch_size=32, width=8, threads=1)
     assert train(config, tmp_path / "run", QUIET)
     lines = load_run(tmp_path / "run").metrics()
     assert lines[-1]["loss"] < lines[0]["loss"] < lines[0]["log_candidates"]
