@@ -174,6 +174,7 @@ def test_a_function_that_no_compiler_follows_is_left_out_of_the_graph(monkeypatc
     monkeypatch.setattr("info_nce.compiler.FOLLOWED", False)
     apart = plus_one(compiled_where_followed(doubled))
     assert torch.compile(apart, backend="eager")(x).tolist() == [3.0, 3.0]
+    torch._dynamo.reset()  # it remembers the break
     with pytest.raises(torch._dynamo.exc.Unsupported):
         torch.compile(apart, backend="eager", fullgraph=True)(x)
 
@@ -228,6 +229,7 @@ def problem(**changes: Any) -> Problem:
     )
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch 2.14 looks at that of copies that it makes itself
 def test_the_operators_keep_the_rules_of_operators() -> None:
     operators = torch.ops.info_nce
     arguments = _arguments(_Loss(TILED, problem(reduction="none")))
