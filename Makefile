@@ -1,6 +1,7 @@
 # Everything is set up by the targets themselves: they need Python (with venv and pip), make, and a package registry.
 PYTHON ?= python3
 VENV := .venv
+OLDEST := .venv-oldest
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 RUN ?= runs/demo
@@ -8,7 +9,7 @@ PEERS ?= .cache/peers
 WHAT ?= info_nce.*
 SITE := src/info_nce/tutorial/site/index.html
 
-.PHONY: help demo test test-all mutants check format docs tutorial recipes papers bench bench-full bench-ranks bench-peers clean
+.PHONY: help demo test test-oldest test-all mutants check format docs tutorial recipes papers bench bench-full bench-ranks bench-peers clean
 
 help: ## say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +40,14 @@ $(VENV)/for-docs: $(VENV)/for-tests
 	@$(INSTALL) --group docs
 	@touch $@
 
+$(OLDEST)/for-tests: pyproject.toml constraints-oldest.txt
+	@echo "making $(OLDEST) with the oldest versions"
+	@$(PYTHON) -m venv $(OLDEST)
+	@$(OLDEST)/bin/python -m pip install --quiet 'pip>=25.1'
+	@$(OLDEST)/bin/python -m pip install --quiet --constraint constraints-oldest.txt \
+	--editable '.[train,images,text,audio,video,plots,search,export]' --group dev
+	@touch $@
+
 demo: $(VENV)/for-demo ## train an encoder on real pictures without a label, evaluate it, search with it, write a report
 	@if [ -e $(RUN)/encoder.safetensors ]; then $(BIN)/info-nce evaluate $(RUN); \
 	elif [ -e $(RUN)/config.json ]; then $(BIN)/info-nce train simclr --resume $(RUN); \
@@ -65,6 +74,9 @@ test: $(VENV)/for-tests ## run every test that fits the everyday budget and this
 
 test-all: $(VENV)/for-tests ## the longer tests too
 	@$(BIN)/python -m pytest -n auto --dist worksteal
+
+test-oldest: $(OLDEST)/for-tests ## make test with the oldest versions that are promised, in 7 GB of their own (PYTHON=python3.10 is the oldest Python)
+	@$(OLDEST)/bin/python -m pytest -n auto --dist worksteal -m 'not slow'
 
 mutants: $(VENV)/for-tests ## which small changes of the core does no test notice? (takes hours; WHAT='info_nce.objectives.*': minutes)
 	@OMP_NUM_THREADS=1 $(BIN)/mutmut run '$(WHAT)'
@@ -98,4 +110,4 @@ bench-peers: $(VENV)/for-demo ## install those libraries into .cache/peers: 6 GB
 	@$(BIN)/python -m benchmarks.homes --peers $(PEERS)
 
 clean: ## remove the environment and everything built; runs/ stays
-	@rm -rf $(VENV) mutants build dist site-docs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(OLDEST) mutants build dist site-docs .pytest_cache .mypy_cache .ruff_cache .hypothesis

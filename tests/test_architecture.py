@@ -19,7 +19,7 @@ SOURCE = Path(info_nce.__file__).parent
 ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
 
 LAYERS: list[list[str]] = [
-    ["checks", "precision"],
+    ["checks", "compiler", "precision"],
     ["distributed"],
     ["neighbours"],
     ["mining"],
@@ -220,8 +220,10 @@ def optional_packages() -> set[str]:
     extras = set(
         re.findall(r'"([\w-]+)[><=]', project.partition("[project.optional-dependencies]")[2].partition("\n[")[0])
     )
-    provided = importlib.metadata.packages_distributions()
-    return {name for name, distributions in provided.items() if {d.lower() for d in distributions} & extras}
+    # not packages_distributions(), which finds few before Python 3.11
+    of_extras = [found for found in importlib.metadata.distributions() if found.name.lower() in extras]
+    files = [file.parts for found in of_extras for file in found.files or () if file.suffix == ".py"]
+    return {parts[0].removesuffix(".py") for parts in files if parts[0] != ".."}
 
 
 def bare_exceptions(source: str) -> list[str]:

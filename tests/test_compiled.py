@@ -14,6 +14,7 @@ from info_nce import functional as f
 from info_nce.assemble import assemble
 from info_nce.checks import ArgumentError, DTypeError
 from info_nce.coded import Coded, Spelled, decode, encode
+from info_nce.compiler import compiled_where_followed
 from info_nce.contrast import _Formula, contrast
 from info_nce.engines import Auto, Dense, Engine, Tiled
 from info_nce.engines.base import Problem
@@ -22,6 +23,7 @@ from info_nce.objectives import Objective, Softmax
 from info_nce.pairing import Shifted, pairs, views
 from info_nce.similarity import Cosine, Similarity
 from info_nce.statistics import Count, LogSumExp, Statistic, Sum
+from tests import needs
 
 N, D = 7, 3
 TILED = Tiled(3, 2)
@@ -57,6 +59,7 @@ def check(loss: Loss, *inputs: Tensor, backend: Any = "aot_eager") -> None:
     assert_close(torch.autograd.grad(compiled, wanted), torch.autograd.grad(plain, wanted))
 
 
+@needs.compiler
 def test_a_difference_would_be_noticed() -> None:
     def loss(query: Tensor, key: Tensor) -> Tensor:
         return f.info_nce(query, key, temperature=0.1 if torch.compiler.is_compiling() else 0.11, engine=TILED)
@@ -65,6 +68,7 @@ def test_a_difference_would_be_noticed() -> None:
         check(loss, *embeddings())
 
 
+@needs.compiler
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 @pytest.mark.parametrize("engine", [TILED, Tiled()], ids=repr)
 @pytest.mark.parametrize("loss", [f.info_nce, f.symmetric_info_nce, f.nt_xent, f.debiased_info_nce])
@@ -72,6 +76,7 @@ def test_every_reduction_compiles(loss: Loss, engine: Engine, reduction: str) ->
     check(lambda *views: loss(*views, reduction=reduction, engine=engine), *embeddings())
 
 
+@needs.compiler
 @pytest.mark.parametrize(
     "option", ["ids", "positive ids", "guide", "log_q", "margin", "label_smoothing", "temperature"]
 )
@@ -102,16 +107,19 @@ def operators_of(loss: Loss, *inputs: Tensor) -> list[str]:
     return seen
 
 
+@needs.compiler
 def test_auto_stores_the_matrix_only_while_it_is_small() -> None:
     assert operators_of(f.nt_xent, *embeddings()) == []
     assert operators_of(f.nt_xent, *embeddings(LARGE)) == ["info_nce.value_and_gradients.default"]
 
 
+@needs.compiler
 def test_without_a_gradient_none_is_formed() -> None:
     with torch.no_grad():
         assert operators_of(f.nt_xent, *embeddings(LARGE)) == ["info_nce.answer.default"]
 
 
+@needs.compiler
 def test_another_batch_size_is_no_other_graph() -> None:
     counter = CompileCounterWithBackend("aot_eager")
     for rows in (LARGE, LARGE + 50, LARGE + 101, 2 * LARGE):
@@ -119,6 +127,7 @@ def test_another_batch_size_is_no_other_graph() -> None:
     assert counter.frame_count <= 2
 
 
+@needs.compiler
 def test_autocast_changes_nothing_inside() -> None:
     def loss(one: Tensor, other: Tensor) -> Tensor:
         with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -128,12 +137,46 @@ def test_autocast_changes_nothing_inside() -> None:
     check(loss, *embeddings(dtype=torch.bfloat16))
 
 
+@needs.compiler
 def test_a_second_derivative_is_refused() -> None:
     (query, key) = embeddings()
     compiled = torch.compile(f.info_nce, fullgraph=True, backend="eager")(query, key, engine=TILED)
     (slope,) = torch.autograd.grad(compiled, query, create_graph=True)
     with pytest.raises(ArgumentError, match="engine=Dense"):
         torch.autograd.grad(slope.square().sum(), query)
+
+
+@pytest.mark.parametrize("loss", [f.info_nce, f.nt_xent, f.sigmoid_loss, f.dcl])
+@pytest.mark.parametrize("engine", [TILED, Dense(), None], ids=repr)
+def test_whatever_the_compiler_follows_the_loss_is_right(loss: Loss, engine: Engine | None) -> None:
+    encoder = torch.nn.Linear(D, D, dtype=torch.float64)
+
+    def step(*inputs: Tensor) -> Tensor:
+        return loss(*map(encoder, inputs), engine=engine).exp()
+
+    views = embeddings()
+    compiled, plain = torch.compile(step, backend="aot_eager")(*views), step(*views)
+    assert_close(compiled, plain)
+    wanted = [*views, *encoder.parameters()]
+    assert_close(torch.autograd.grad(compiled, wanted), torch.autograd.grad(plain, wanted))
+
+
+def test_a_function_that_no_compiler_follows_is_left_out_of_the_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    def doubled(x: Tensor) -> Tensor:
+        return 3 * x if torch.compiler.is_compiling() else 2 * x
+
+    def plus_one(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+        return lambda x: function(x) + 1
+
+    x = torch.ones(2)
+    monkeypatch.setattr("info_nce.compiler.FOLLOWED", True)
+    assert torch.compile(plus_one(compiled_where_followed(doubled)), backend="eager")(x).tolist() == [4.0, 4.0]
+    monkeypatch.setattr("info_nce.compiler.FOLLOWED", False)
+    apart = plus_one(compiled_where_followed(doubled))
+    assert torch.compile(apart, backend="eager")(x).tolist() == [3.0, 3.0]
+    torch._dynamo.reset()  # it remembers the break
+    with pytest.raises(torch._dynamo.exc.Unsupported):
+        torch.compile(apart, backend="eager", fullgraph=True)(x)
 
 
 class Weighted(Similarity):
@@ -147,6 +190,7 @@ class Weighted(Similarity):
         return -((query[:, None] - key[None]).abs() * self.weight).sum(-1)
 
 
+@needs.compiler
 def test_a_similarity_of_ones_own_is_stored_by_auto_and_refused_by_tiles() -> None:
     similarity = Weighted()
     query, key = embeddings(LARGE)
@@ -155,6 +199,7 @@ def test_a_similarity_of_ones_own_is_stored_by_auto_and_refused_by_tiles() -> No
         torch.compile(f.info_nce, fullgraph=True, backend="eager")(query, key, similarity=similarity, engine=TILED)
 
 
+@needs.compiler
 def test_an_objective_of_ones_own_compiles() -> None:
     @dataclass(frozen=True)
     class Squared(Objective):
@@ -184,6 +229,7 @@ def problem(**changes: Any) -> Problem:
     )
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch 2.14 looks at that of copies that it makes itself
 def test_the_operators_keep_the_rules_of_operators() -> None:
     operators = torch.ops.info_nce
     arguments = _arguments(_Loss(TILED, problem(reduction="none")))

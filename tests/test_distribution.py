@@ -1,6 +1,7 @@
 """What is published: the source archive builds the wheel, and the wheel holds the package, the tutorial and no more."""
 
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -33,6 +34,15 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
         PYTHONPATH=str(folder / "tools"), PIP_CONSTRAINT=str(constraints),
     )  # fmt: skip
     return folder / "dist"
+
+
+def test_the_oldest_versions_that_are_tested_are_those_that_are_promised() -> None:
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8").partition("[project.scripts]")[0]
+    promised = set(re.findall(r'"([\w-]+)>=([\d.]+)"', project.partition("\ndependencies")[2]))
+    lines = (ROOT / "constraints-oldest.txt").read_text(encoding="utf-8").lower().splitlines()
+    pinned = dict(line.replace("_", "-").split("==") for line in lines if "==" in line)
+    assert {name for name, _ in promised} >= {"torch", "numpy", "tyro", "onnx"}
+    assert [(n, v) for n, v in promised if f"{pinned[n]}.".removeprefix(f"{v}.").strip("0.")] == []
 
 
 @pytest.mark.slow

@@ -12,6 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests import needs
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
@@ -47,7 +49,7 @@ NEEDS = {"ranks_accelerate": "accelerate", "ranks_lightning": "lightning"}
 SLOW = pytest.mark.slow  # starting three processes that import torch takes a quarter of a minute
 RANKS = [
     "ranks_ddp",
-    pytest.param("ranks_fsdp", marks=SLOW),
+    pytest.param("ranks_fsdp", marks=[SLOW, needs.shards]),
     pytest.param("ranks_accelerate", marks=SLOW),
     pytest.param("ranks_lightning", marks=SLOW),
 ]

@@ -22,6 +22,7 @@ from info_nce.checks import ArgumentError
 from info_nce.engines import Auto, Dense, Engine, Tiled
 from info_nce.losses import Face
 from info_nce.similarity import Bilinear, Cosine, DotProduct, NegativeSquaredDistance, Similarity
+from tests import needs
 
 f: Any = functional  # batches are unpacked into it, which types cannot follow
 
@@ -667,6 +668,7 @@ def compiled_equals_plain(name: str, backend: str, engine: Engine) -> None:
 each_compiled_engine = pytest.mark.parametrize("engine", [Dense(), Tiled(3, 2), Tiled()], ids=repr)
 
 
+@needs.compiler
 @pytest.mark.usefixtures("_compiler")
 @pytest.mark.parametrize("name", COMPILED)
 @each_compiled_engine
@@ -687,6 +689,7 @@ def test_the_face_that_breaks_the_graph_computes_the_same_and_says_so() -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of the compiler's own
+@needs.compiler
 @pytest.mark.usefixtures("_compiler")
 @pytest.mark.parametrize("name", COMPILED)
 @each_compiled_engine
@@ -694,6 +697,7 @@ def test_a_face_compiles_to_machine_code(name: str, engine: Engine) -> None:
     compiled_equals_plain(name, "inductor", engine)
 
 
+@needs.compiler
 @pytest.mark.usefixtures("_compiler")
 @pytest.mark.parametrize("option", ["ids", "guide", "log_q", "margin", "label_smoothing", "temperature"])
 def test_the_shared_options_compile_without_a_graph_break(option: str) -> None:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from info_nce.checks import ArgumentError, DTypeError, check_choice, fail
 from info_nce.coded import Coded
+from info_nce.compiler import compiled_where_followed
 from info_nce.engines import Auto, Engine
 from info_nce.engines.base import Problem, Reduction, check_engine
 from info_nce.objectives import Objective
@@ -16,6 +17,7 @@ from info_nce.scores import ScoreMatrix
 __all__ = ["Reduction", "contrast"]
 
 
+@compiled_where_followed
 def contrast(
     scores: ScoreMatrix | Sequence[ScoreMatrix],
     objective: Objective,

@@ -20,6 +20,7 @@ from info_nce.checks import ArgumentError, DTypeError
 from info_nce.diagnostics import BatchDiagnostics, Rows, Watch, batch_diagnostics, watch
 from info_nce.engines import Auto, Dense, Engine, Tiled
 from info_nce.similarity import DotProduct
+from tests import needs
 from tests import reference as ref
 from tests.conformance.cases import CASES, IDS, LOG_Q, NEG, PER_QUERY, D, K, N, Q, t
 from tests.reference.candidates import Row, info_nce_rows, nt_xent_rows, sup_con_rows
@@ -455,6 +456,7 @@ def test_the_first_so_many_are_at_least_one() -> None:
         batch.top(0)
 
 
+@needs.compiler
 @pytest.mark.parametrize("engine", [Dense(), Tiled(3, 2)], ids=str)
 def test_inside_of_a_compiled_graph_the_loss_is_right_and_nothing_is_seen(engine: Engine) -> None:
     torch._dynamo.reset()

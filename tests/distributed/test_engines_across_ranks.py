@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from info_nce.engines import Engine, Gathered, Ring, Tiled, TwoSided
+from tests import needs
 from tests.distributed.spawn import run
 from tests.distributed.work import Findings, added_up, dealt_at_random, every_case, in_halves, with_ddp, with_fsdp
 
@@ -49,6 +50,7 @@ def test_under_ddp(sizes: Sequence[int]) -> None:
     assert_equal(run(len(sizes), with_ddp, ENGINES, sizes))
 
 
+@needs.shards
 @pytest.mark.parametrize(("sizes", "mesh"), [([5, 3], [2]), ([4, 0, 3], [3]), ([6, 2, 3, 1], [2, 2])], ids=str)
 def test_under_fsdp(sizes: Sequence[int], mesh: Sequence[int]) -> None:
     assert_equal(run(len(sizes), with_fsdp, ENGINES, sizes, mesh))

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests import needs
 from tests.distributed import gradcache_work as work
 from tests.distributed.gradcache_work import Case, LocalRows
 from tests.distributed.spawn import RankError, run
@@ -49,11 +50,16 @@ OTHERS: dict[str, tuple[int, Any, tuple[Any, ...], dict[str, Any]]] = {
 """The world's size, and what its ranks do."""
 
 
+SHARDED = {name for name, case in EXACT.items() if case.wrap in (work.fsdp, work.hsdp)}
+SHARDED |= {"a function around", "evaluated before", "reductions of shards"}
+
+
 @cache
 def results(world_size: int) -> list[dict[str, Any]] | RankError:
     """All that is asked of one number of ranks, in one start of its processes."""
     tasks: dict[str, Any] = {n: (work.difference, (c,), {}) for n, c in EXACT.items() if len(c.sizes) == world_size}
     tasks |= {name: rest for name, (size, *rest) in OTHERS.items() if size == world_size}
+    tasks = {name: rest for name, rest in tasks.items() if name not in SHARDED or needs.SHARDS}
     try:
         return run(world_size, work.perform, tasks)
     except RankError as error:  # kept, so that only the first of the tests waits for it
@@ -61,6 +67,8 @@ def results(world_size: int) -> list[dict[str, Any]] | RankError:
 
 
 def of_all(name: str) -> list[Any]:
+    if name in SHARDED and not needs.SHARDS:
+        pytest.skip(needs.shards.kwargs["reason"])
     world_size = len(EXACT[name].sizes) if name in EXACT else OTHERS[name][0]
     found = results(world_size)
     if isinstance(found, RankError):
@@ -105,6 +113,7 @@ def test_ranks_agree_on_the_number_of_passes_even_after_an_evaluation() -> None:
     assert max(of_all("evaluated before")) <= TOLERANCE
 
 
+@needs.shards
 def test_ranks_that_did_not_agree_would_get_into_each_others_way() -> None:
     case = Case((6, 2), work.fsdp, towers="one", steps=1)
     with pytest.raises(RankError, match=r"rank \d"):

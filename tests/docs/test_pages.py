@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 import torch
 
+from tests import needs
+
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = [
@@ -96,7 +98,10 @@ def _as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 
 @every_page
 def test_the_code_of_a_page_runs_and_prints_what_the_page_says(path: Path) -> None:
-    run([block for block in of_page(path) if not block.titled], str(path))
+    everywhere = [block for block in of_page(path) if not block.titled]
+    if not needs.SHARDS and any("fully_shard(" in block.code for block in everywhere):
+        pytest.skip(needs.shards.kwargs["reason"])
+    run(everywhere, str(path))
 
 
 @every_page

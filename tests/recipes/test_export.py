@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,7 +60,8 @@ def test_an_exported_run_is_a_run(run: Path, tmp_path: Path) -> None:
 
 def test_torchscript_gives_the_models_embeddings_for_any_number_of_pictures(run: Path, tmp_path: Path) -> None:
     program, readme = export(load_run(run), tmp_path / "out", "torchscript")
-    with pytest.warns(DeprecationWarning, match="deprecated"):
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*deprecated")  # newer releases of torch say so
         loaded = torch.jit.load(program)  # type: ignore[no-untyped-call]
     images = load_run(run).splits().train.images
     for count in (1, 3, 20):

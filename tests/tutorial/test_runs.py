@@ -1,6 +1,7 @@
 """The recorded trainings: what is kept is what the library's own recipe does, and what the figures show of it."""
 
 import json
+from importlib.metadata import version
 from statistics import mean
 from typing import Any
 
@@ -19,6 +20,7 @@ class EnoughError(Exception):
     """A test has seen enough of a training."""
 
 
+@pytest.mark.skipif(version("kornia").startswith("0.8."), reason="kornia draws other views before 0.9")
 @pytest.mark.parametrize(("key", "only_align"), [("0.2", False), ("alignment", True)])
 def test_the_first_steps_are_those_of_the_library_today(
     monkeypatch: pytest.MonkeyPatch, key: str, only_align: bool

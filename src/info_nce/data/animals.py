@@ -4,6 +4,7 @@ import gzip
 import importlib
 import io
 import pickle
+import re
 from pathlib import Path
 
 import numpy as np
@@ -44,8 +45,9 @@ class ArraysOnly(pickle.Unpickler):
         """Refuse everything that an array does not need."""
         if (module, name) not in self.ALLOWED:
             raise pickle.UnpicklingError(f"the file asks for {module}.{name}, which no array needs")
-        # NumPy 2 renamed `numpy.core`; the file was written before.
-        return getattr(importlib.import_module(module.replace("numpy.core", "numpy._core")), name)
+        # NumPy 2 renamed `numpy.core`; the file was written before
+        core = "numpy._core" if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else "numpy.core"
+        return getattr(importlib.import_module(re.sub(r"^numpy\._?core", core, module)), name)
 
 
 def read_array(content: bytes, source: str) -> np.ndarray:

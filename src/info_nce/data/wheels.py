@@ -8,6 +8,7 @@ import importlib.util
 import subprocess
 import sys
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -175,7 +176,10 @@ def _checked(path: Path, wheel: Wheel) -> Path:
 
 
 def _fetch(wheel: Wheel, target: Path) -> None:
-    if importlib.util.find_spec("pip") is None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # setuptools may have something to say when it hears of pip
+        pip = importlib.util.find_spec("pip")
+    if pip is None:
         raise DataError(
             f"{wheel.file_name} has to be fetched once, and this environment has no pip to do it.",
             got=f"{sys.executable} without pip",

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 import torch.distributed as dist
@@ -15,8 +15,10 @@ from info_nce.checks import ArgumentError, DTypeError, RanksDisagreeError, fail
 
 __all__ = ["ALONE", "Group", "Passing", "Ranks", "ranks_of"]
 
-Group: TypeAlias = "dist.ProcessGroup"
-"""In words, since not every torch has it."""
+if TYPE_CHECKING:
+    Group: TypeAlias = dist.ProcessGroup
+else:
+    Group = getattr(dist, "ProcessGroup", object)  # not every torch has it
 
 _WHAT: ContextVar[str] = ContextVar("what is computed", default="")
 _NUMBERS = 16

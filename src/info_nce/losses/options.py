@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from info_nce.checks import ArgumentError, check_choice, check_ids, check_number, fail
+from info_nce.compiler import compiled_where_followed
 from info_nce.distributed import ALONE, Ranks
 from info_nce.engines import Auto, Engine
 from info_nce.engines.base import check_engine
@@ -169,7 +170,7 @@ def loss_function(**defaults: object) -> Callable[[Callable[P, R]], Callable[P, 
         shown = signature.replace(parameters=own + [_parameter(f, defaults) for f in dataclasses.fields(Options)])
         full_precision.__signature__ = shown  # type: ignore[attr-defined]  # `inspect.signature` looks for it
         names = set(shown.parameters)
-        return full_precision
+        return compiled_where_followed(full_precision)
 
     return wrap
 

@@ -116,7 +116,7 @@ _PICTURES = {features: (MARKERS[features], OF_FEATURES[features]) for features i
 def _legend(axes: Axes, looks: Mapping[str, tuple[str, str]] = _PICTURES, columns: int = 3) -> None:
     for name, (marker, colour) in looks.items():
         axes.plot([], [], marker, color=colour, label=name, markersize=6)
-    axes.get_figure(root=True).legend(  # type: ignore[union-attr]  # these axes are in one
+    axes.get_figure().legend(  # type: ignore[union-attr]  # these axes are in one
         loc="outside upper center",  # of the whole figure: beside long names of measures, the axes have no room for it
         ncols=columns,
         frameon=False,
