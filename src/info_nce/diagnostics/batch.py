@@ -124,6 +124,12 @@ class BatchDiagnostics:
         check_whole("count", count, hint="5")
         return _share(self.rows.rank, self.rows.rank <= count)
 
+    @property
+    def chance(self) -> float:
+        """What guessing costs in `surprise`: log(candidates), and less where a query has several positives to find."""
+        has = self.rows.positives > 0
+        return _mean((self.rows.candidates / self.rows.positives)[has].log())
+
     def numbers(self) -> dict[str, float]:
         """All of it but the rows, to be logged."""
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "rows"}
