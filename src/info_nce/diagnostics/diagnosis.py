@@ -28,10 +28,12 @@ class Diagnosis:
     Args:
         findings: none where all is well.
         batch: the numbers behind them.
+        comparisons: how many the loss made, of which these are the numbers of the last.
     """
 
     findings: tuple[Finding, ...]
     batch: BatchDiagnostics
+    comparisons: int = 1
 
     @property
     def standing(self) -> str:
@@ -40,8 +42,8 @@ class Diagnosis:
         told = (
             f"loss {batch.loss:.3f} nats; guessing among the candidates is {batch.log_candidates:.3f}. "
             if math.isclose(batch.loss, batch.surprise, rel_tol=1e-3, abs_tol=1e-3) or math.isnan(batch.loss)
-            else f"loss {batch.loss:.3f} nats; a softmax over the candidates pays {batch.surprise:.3f}, and "
-            f"{batch.chance:.3f} for guessing. "
+            else f"loss {batch.loss:.3f} nats; a softmax over the candidates would pay {batch.surprise:.3f}, "
+            f"and guessing {batch.chance:.3f}. "
         )
         similar = (
             f"similarity of positives {_rounded(batch.positive_similarity)}, of negatives "
@@ -130,7 +132,7 @@ def diagnose(
         told=told,
         start=start,
     )
-    return Diagnosis(_findings(examined), batch)
+    return Diagnosis(_findings(examined), batch, watch.comparisons)
 
 
 def _findings(examined: Examined) -> tuple[Finding, ...]:

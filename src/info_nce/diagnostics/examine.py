@@ -147,11 +147,11 @@ def collapsed(seen: Examined) -> Iterator[Finding]:
             "collapsed",
             "warning" if seen.start else "error",
             f"all rows are one point, as far as the loss can tell: two of them have a mean cosine of {shown}.",
-            "batch norm in the encoder or its projection head; many encoders begin so, and leave that point in the first "
-            "hundred steps"
+            "batch norm in the encoder or its projection head; many encoders begin so, and leave that point in the "
+            "first hundred steps"
             if seen.start
-            else "see whether row i of both sides shows the same item, for wrong pairs draw all rows together; a smaller "
-            "learning rate or weight decay, a longer warm-up; batch norm in the projection head; see whether the "
+            else "see whether row i of both sides shows the same item, for wrong pairs draw all rows together; a "
+            "smaller learning rate or weight decay, a longer warm-up; batch norm in the projection head; see whether the "
             "encoder's output differs between items at all",
         )
 

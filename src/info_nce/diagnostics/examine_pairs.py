@@ -18,16 +18,20 @@ _FEW = 0.02
 """Up to this share of rows, duplicates are an accident that changes little."""
 _SAME = 1e-4
 """Unit vectors that are nearer than this are one, up to rounding; the nearest of 2,048 in 8 dimensions are not."""
+_PLANE = 2
+"""On a line or in a point, rows are equal although their items are not."""
 _OUTSTANDING = 3.0
 """So many standard deviations above the mean negative, one in a thousand is: no negative is equal to that by chance."""
 _EXCESS = 3.0
 """So many times as many negatives are nearer than the positive as of normally distributed ones would be, and half a one
-more: what fits the query as well as its positive does."""
+more: they fit the query as well as its positive does."""
 _ALIKE = 1e-3
 """A distance of partners, relative to that of strangers, which no augmentation leaves: of well trained encoders it is
 0.02 and more."""
+_NOTHING = 0.02
+"""A loss of such a share of guessing is next to nothing: of easy pairs, an untrained encoder may leave 0.04."""
 _BY_CHANCE = 0.8
-"""The mean rank of the positive, as a share of what it is by chance: an untrained encoder has 0.6 or less of two views."""
+"""The mean rank of a positive, as a share of that by chance: of two views, an untrained encoder has 0.6 or less."""
 
 
 def duplicates(seen: Examined) -> Iterator[Finding]:
@@ -64,7 +68,8 @@ def _by_embeddings(seen: Examined) -> str:
         if again > _FEW * len(side):
             return f"{again} of {len(side)} rows of input {place} are there twice, up to rounding"
     rows = seen.batch.rows
-    outstanding = rows.positive_logit - rows.negative_logit > _OUTSTANDING * rows.negative_logit_spread
+    spread = rows.negative_similarity_spread
+    outstanding = (rows.positive_similarity - rows.negative_similarity > _OUTSTANDING * spread) & (spread > _FEW)
     tied = float(((rows.ties > 0) & outstanding).double().mean())
     if tied > _FEW:
         return f"{tied:.0%} of the queries have a negative that is their positive again, up to rounding"
@@ -72,8 +77,9 @@ def _by_embeddings(seen: Examined) -> str:
 
 
 def _copies(side: Float[Tensor, "n d"]) -> int:
-    """How many rows another row equals? Along any direction, equal rows are neighbours. On a line, all rows are two."""
-    if len(side) < 2 or effective_rank(side) < 2:  # noqa: PLR2004 (two directions make a plane)
+    """How many rows another row equals? Along any direction, equal rows are neighbours."""
+    apart = (side - side.mean(0)).norm(dim=1).mean()
+    if len(side) < _PLANE or apart < _FEW or effective_rank(side) < _PLANE:
         return 0
     along = torch.randn(side.shape[1], generator=torch.Generator().manual_seed(0), dtype=side.dtype)
     ordered = side[(side @ along).argsort()]
@@ -115,8 +121,9 @@ def views_alike(seen: Examined) -> Iterator[Finding]:
     yield Finding(
         "views alike",
         "warning",
-        f"positives have a mean cosine of {batch.positive_similarity:.5f}, and negatives {batch.negative_similarity:.2f}: "
-        "the sides are the same, or all but the same, and to tell pairs apart takes no encoder.",
+        f"positives have a mean cosine of {batch.positive_similarity:.5f}, and negatives one of "
+        f"{batch.negative_similarity:.2f}: the sides are all but the same, and it takes no encoder to tell pairs "
+        "apart.",
         "see whether both views are one tensor, or one random state; a stronger augmentation",
     )
 
@@ -144,9 +151,9 @@ def at_the_start(seen: Examined) -> Iterator[Finding]:
             "warning",
             f"positives have a mean cosine of {batch.positive_similarity:.3f}, and negatives one of "
             f"{batch.negative_similarity:.3f}; {batch.reaching:.0f} negatives are nearer than the positive.",
-            "see whether row i of both sides shows the same item; whether the augmentation leaves anything to recognise",
+            "see whether row i of both sides shows the same item; whether augmentation leaves anything to recognise",
         )
-    elif batch.surprise < 0.05 * batch.log_candidates and not _alike(seen):
+    elif batch.surprise < _NOTHING * batch.log_candidates and not _alike(seen):
         yield Finding(
             "loss too low at the start",
             "warning",
@@ -165,7 +172,7 @@ def false_negatives(seen: Examined) -> Iterator[Finding]:
         yield Finding(
             "likely false negatives",
             "note",
-            f"{seen.batch.reaching:.1f} negatives are nearer to a query than its positive, where {expected:.1f} would be "
-            "if they were strangers: some show what the query shows.",
+            f"{seen.batch.reaching:.1f} negatives are nearer to a query than its positive, where {expected:.1f} would "
+            "be, were they strangers: some show what the query shows.",
             "ids=... or labels, if items repeat; margin=0.1 leaves out negatives that are nearer than the positive",
         )
