@@ -67,7 +67,8 @@ class Diagnosis:
     def as_json(self) -> dict[str, Any]:
         """Findings and numbers, for scripts; None for what is no number."""
         numbers = {name: value if math.isfinite(value) else None for name, value in self.batch.numbers().items()}
-        return {"findings": [asdict(finding) for finding in self.findings], "batch": numbers}
+        findings = [asdict(finding) for finding in self.findings]
+        return {"findings": findings, "comparisons": self.comparisons, "batch": numbers}
 
 
 def diagnose(

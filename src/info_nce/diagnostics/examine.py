@@ -40,7 +40,7 @@ _SMALL = 0.05
 """From this temperature on, trainings go well; the nearest negative of well trained pairs may have 70 % of the push."""
 _CONE = 0.5
 """Negatives with a higher mean cosine than this lie in a narrow cone, although they are told apart."""
-_FALLEN = 0.75
+_FALLEN = 0.95
 """A loss below this share of guessing tells embeddings apart."""
 _LARGE = 0.5
 """Up to this temperature, trainings go well, with however many candidates."""
@@ -150,9 +150,9 @@ def collapsed(seen: Examined) -> Iterator[Finding]:
             "batch norm in the encoder or its projection head; many encoders begin so, and leave that point in the "
             "first hundred steps"
             if seen.start
-            else "see whether row i of both sides shows the same item, for wrong pairs draw all rows together; a "
-            "smaller learning rate or weight decay, a longer warm-up; batch norm in the projection head; see whether the "
-            "encoder's output differs between items at all",
+            else "see whether row i of both sides shows the same item (wrong pairs draw all rows together); a "
+            "smaller learning rate or weight decay, a longer warm-up; batch norm in the projection head; see whether "
+            "the encoder's output differs between items at all",
         )
 
 

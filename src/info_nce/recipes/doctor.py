@@ -76,6 +76,8 @@ def check_up(run: Run[Any]) -> Checkup:
     """
     diagnosis, notes = examine_batch(run)
     known = {finding.name for finding in diagnosis.findings}
+    if "temperature too small" in known:  # which is content with rows that are nearly one point
+        known.add("collapsed")
     others = [finding for finding in of_metrics(run.metrics()) if finding.name not in known]
     seen = [_overfitted(finding, diagnosis, run.metrics()) for finding in diagnosis.findings]
     order = ("error", "warning", "note")
@@ -150,7 +152,7 @@ def _lagging(finding: Finding) -> Finding:
         "warning",
         f"with the running statistics of batch norm, as the model is used after training, the fault is {finding.name}; "
         "with those of the batch, as in training, it is not there. They follow the weights within some hundred steps.",
-        "more --steps",
+        "more --steps, a smaller --learning-rate",
     )
 
 
