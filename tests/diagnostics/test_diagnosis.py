@@ -375,6 +375,11 @@ def test_a_loss_that_unrelated_features_would_not_have_is_a_fault_at_the_start()
     ]
 
 
+def test_a_random_queue_is_no_fault_at_the_start() -> None:
+    one, other = sides(near=0.2)
+    assert names(diagnose(MoCo(0.05), one, other, torch.randn(N, D), start=True)) == []
+
+
 def test_saturation_is_noted() -> None:
     found = diagnose(InfoNCE(0.05), *sides(near=0.1))
     assert [(f.name, f.severity) for f in found.findings] == [("saturated", "note")]
