@@ -14,7 +14,18 @@ import torch
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
-from info_nce import DCL, CLIPLoss, InfoNCE, MoCo, NTXent, SigLIP, SupCon, SymmetricInfoNCE, views_from_interleaved
+from info_nce import (
+    DCL,
+    CLIPLoss,
+    InfoNCE,
+    Matryoshka,
+    MoCo,
+    NTXent,
+    SigLIP,
+    SupCon,
+    SymmetricInfoNCE,
+    views_from_interleaved,
+)
 from info_nce.checks import ArgumentError, DTypeError, ShapeError
 from info_nce.diagnostics import Diagnosis, diagnose
 from info_nce.similarity import DotProduct
@@ -219,6 +230,11 @@ def test_looking_leaves_no_gradient_behind() -> None:
     assert encoder.weight.grad is not None
 
 
+def test_a_side_of_one_point_is_no_duplicates() -> None:
+    one, _ = sides()
+    assert names(diagnose(InfoNCE(), one, torch.ones(N, D), start=True)) == ["collapsed"]
+
+
 def test_one_side_alone_may_be_collapsed() -> None:
     one, _ = sides()
     point = torch.ones(N, D) + 0.01 * torch.randn(N, D)
@@ -306,9 +322,12 @@ def test_embeddings_that_are_there_twice_are_duplicates_without_ids() -> None:
 
 def test_embeddings_of_few_directions_are_named_but_not_of_few_classes() -> None:
     few = torch.arange(D) < 3
-    one, other = (side * few for side in sides(near=0.02))
+    one, other = (side * few for side in sides(near=0.1))
     assert names(diagnose(NTXent(0.5), one, other)) == ["few directions"] * 2
-    assert "3.0 of 32" in str(diagnose(NTXent(0.5), one, one + 0))
+    assert "3.0 of 32" in str(diagnose(NTXent(0.5), one, other))
+    line = one.sign() * (torch.arange(D) < 1) + 0.01 * torch.randn(N, D)
+    assert "few directions" in names(diagnose(InfoNCE(0.5), line[:, :8], line[:, :8] + 0.1 * torch.randn(N, 8)))
+    assert "few directions" not in names(diagnose(InfoNCE(0.5), *sides(near=1.0, features=8)))
     labels = torch.arange(4).repeat(N // 4)
     corners = torch.eye(D)[labels] + 0.01 * torch.randn(N, D)
     assert names(diagnose(SupCon(0.5), corners, labels)) == []
@@ -351,12 +370,18 @@ def test_the_loss_of_unrelated_features_is_no_fault_at_the_start(temperature: fl
 def test_a_loss_that_unrelated_features_would_not_have_is_a_fault_at_the_start() -> None:
     one, _ = sides(rows=256)
     assert names(diagnose(InfoNCE(0.2), one, -one, start=True)) == ["loss too high at the start"]
-    assert names(diagnose(InfoNCE(0.05), one, one, start=True)) == ["loss too low at the start"]
+    assert names(diagnose(InfoNCE(0.05), one, one + 0.2 * torch.randn_like(one), start=True)) == [
+        "loss too low at the start"
+    ]
+
+
+def test_a_random_queue_is_no_fault_at_the_start() -> None:
+    one, other = sides(near=0.2)
+    assert names(diagnose(MoCo(0.05), one, other, torch.randn(N, D), start=True)) == []
 
 
 def test_saturation_is_noted() -> None:
-    one, _ = sides()
-    found = diagnose(InfoNCE(0.05), one, one)
+    found = diagnose(InfoNCE(0.05), *sides(near=0.1))
     assert [(f.name, f.severity) for f in found.findings] == [("saturated", "note")]
 
 
@@ -366,7 +391,135 @@ def test_negatives_that_are_nearer_than_a_near_positive_are_noted() -> None:
     assert names(diagnose(InfoNCE(0.2), *near)) == ["likely false negatives"]
 
 
+def test_labels_that_are_all_the_same_are_named_and_several_are_not() -> None:
+    rows, labels = torch.randn(N, D), torch.zeros(N, dtype=torch.long)
+    assert [(f.name, f.severity) for f in diagnose(SupCon(), rows, labels).findings] == [
+        ("without a negative", "error")
+    ]
+    rows[: N // 2] += 2
+    labels[: N // 2] = 1
+    assert names(diagnose(SupCon(), rows, labels)) == []
+
+
+def test_ids_of_rows_that_labels_make_positives_are_no_duplicates() -> None:
+    one, other = sides()
+    ids = torch.arange(N)
+    assert names(diagnose(SupCon(), torch.cat([one, other]), ids.repeat(2), ids=ids.repeat(2))) == []
+
+
+def test_labels_say_what_guessing_costs() -> None:
+    """Among 10 labels, a softmax that knows nothing pays log(10) for all positives together, not log(candidates)."""
+    rows, labels = torch.ones(N, D) + 0.3 * torch.randn(N, D), torch.arange(N) % 10
+    found = diagnose(SupCon(0.5), rows, labels)
+    assert names(found) == ["guessing"]
+    assert found.batch.chance == pytest.approx(math.log(10), abs=0.1)
+    assert names(diagnose(SupCon(0.5), rows + torch.eye(D)[labels], labels)) == []
+
+
+@pytest.mark.parametrize("face", [InfoNCE, SigLIP, NTXent])
+def test_sides_that_are_the_same_are_named_and_two_close_views_are_not(face: Callable[..., Any]) -> None:
+    one, _ = sides()
+    for noise in (0.0, 1e-3):
+        assert names(diagnose(face(0.2), one, one + noise * torch.randn_like(one))) == ["views alike"]
+    assert "views alike" not in names(diagnose(face(0.2), *sides(near=0.1)))
+
+
+@pytest.mark.parametrize(
+    ("how", "moved"),
+    [
+        ("one row up", lambda side: side.roll(1, 0)),
+        ("one row down", lambda side: side.roll(-1, 0)),
+        ("back to front", lambda side: side.flip(0)),
+    ],
+)
+def test_a_side_that_is_moved_is_named(how: str, moved: Callable[[Tensor], Tensor]) -> None:
+    one, other = sides(near=0.7)
+    found = diagnose(InfoNCE(0.2), one, moved(other))
+    assert names(found) == ["wrong layout"]
+    assert how in str(found)
+    assert names(diagnose(InfoNCE(0.2), one, other)) == []
+
+
+def test_views_of_an_untrained_encoder_that_are_strangers_are_named() -> None:
+    one, other = sides(near=1.0)
+    other = other[torch.randperm(N)]
+    assert names(diagnose(NTXent(0.2), one, other, start=True)) == ["loss too high at the start"]
+    assert names(diagnose(NTXent(0.2), *sides(near=2.0), start=True)) == []
+    assert names(diagnose(InfoNCE(0.2), one, other, start=True)) == []  # may be of two encoders
+
+
+def test_ties_by_chance_are_no_duplicates() -> None:
+    """In a narrow cone, among many, some negatives equal the positive up to rounding, and show something else."""
+    one, other = (0.5 * torch.randn(1024, D) + 1 for _ in range(2))
+    found = diagnose(InfoNCE(0.05), one, other)
+    assert (found.batch.rows.ties > 0).double().mean() > 0.02
+    assert "duplicates" not in names(found)
+    one[:100] = one[100:200]
+    assert "duplicates" in names(diagnose(InfoNCE(0.05), one, one + 0.1 * torch.randn(1024, D)))
+
+
+def test_a_queue_that_has_this_batchs_keys_already_is_named() -> None:
+    one, other = sides(near=0.5)
+    assert names(diagnose(MoCo(0.2), one, other, torch.cat([other, torch.randn(N, D)]))) == ["duplicates"]
+    assert names(diagnose(MoCo(0.2), one, other, torch.randn(2 * N, D))) == []
+
+
+def test_a_narrow_cone_is_a_point_only_for_a_temperature_that_is_not_smaller() -> None:
+    one, other = (0.1 * side + 1 for side in sides(near=0.3))
+    assert names(diagnose(NTXent(0.2), one, other)) == ["collapsed"]
+    assert "wrong pairs" in str(diagnose(NTXent(0.2), one, other))
+    assert names(diagnose(NTXent(0.002), one, other)) == ["temperature too small"]
+    assert diagnose(NTXent(0.2), one, other, start=True).findings[0].severity == "warning"
+
+
+def test_near_partners_among_near_strangers_are_no_false_negatives() -> None:
+    """Of an untrained encoder all cosines are high; and in few dimensions, many strangers are near."""
+    one, other = (0.3 * side + 1 for side in sides(near=1.0))
+    assert names(diagnose(InfoNCE(0.1), one, other)) == []
+    assert names(diagnose(InfoNCE(0.2), *sides(near=0.4, rows=1024, features=8))) == []
+
+
+def test_a_temperature_in_use_is_not_too_small() -> None:
+    """Labels draw rows together, and at 0.05 that is no fault, although all of them lie in a cone."""
+    labels = torch.arange(N) % 4
+    rows = torch.eye(D)[labels] + 0.15 * torch.randn(N, D) + 0.4
+    assert diagnose(SupCon(0.05), rows, labels).batch.negative_similarity > 0.5
+    assert names(diagnose(SupCon(0.05), rows, labels)) == []
+    assert "temperature too small" in names(diagnose(SupCon(0.02), rows, labels))
+
+
+def test_a_temperature_in_use_is_not_too_large_for_many_candidates() -> None:
+    one, other = sides(near=1.0, rows=8)
+    assert names(diagnose(MoCo(0.5), one, other, torch.randn(40_000, D))) == []
+    assert names(diagnose(MoCo(1.0), one, other, torch.randn(40_000, D))) == ["temperature too large"]
+
+
+def test_two_places_before_training_or_of_a_slow_copy_are_no_gap() -> None:
+    one, other = sides(near=1.0)
+    away = torch.zeros(D)
+    away[0] = 8.0
+    assert names(diagnose(SymmetricInfoNCE(), one + away, other - away, start=True)) == []
+
+
 # ---- what comes back
+
+
+def test_a_report_has_no_negative_zero() -> None:
+    one = torch.eye(8)
+    other = one - 1e-4
+    assert "-0.00" not in diagnose(InfoNCE(), one, other).standing
+
+
+def test_a_loss_that_is_no_softmax_is_told_with_the_softmax_beside() -> None:
+    batch = sides(near=1.0)
+    assert "a softmax over the candidates would pay" in diagnose(SigLIP(), *batch).standing
+    assert "guessing among the candidates is 4.852" in diagnose(InfoNCE(), *batch).standing
+
+
+def test_several_comparisons_are_counted() -> None:
+    batch = sides(near=1.0)
+    assert diagnose(Matryoshka(InfoNCE(), (8, 16, D)), *batch).comparisons == 3
+    assert diagnose(SymmetricInfoNCE(), *batch).comparisons == 1
 
 
 def test_the_gravest_comes_first_and_all_of_it_can_be_written() -> None:
@@ -387,7 +540,10 @@ def test_a_loss_per_query_is_diagnosed_like_its_mean() -> None:
 
 
 def test_one_row_is_no_training() -> None:
-    assert names(diagnose(InfoNCE(), torch.randn(1, D), torch.randn(1, D))) == ["saturated"]
+    found = diagnose(InfoNCE(), torch.randn(1, D), torch.randn(1, D))
+    assert names(found) == ["without a negative"]
+    assert "no query has a negative" in str(found)
+    assert "nan" not in str(found)
 
 
 def test_wrong_arguments_are_refused() -> None:

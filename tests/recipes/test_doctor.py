@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 import torch
 from rich.console import Console
+from torch import Tensor, nn
 
 from info_nce import cli
 from info_nce.recipes import recipe_class
-from info_nce.recipes.doctor import check_up, of_metrics
+from info_nce.recipes.doctor import ADVICE, Checkup, check_up, of_metrics
 from info_nce.recipes.runs import Run, load_run
 from info_nce.recipes.train import train
 from tests.recipes.small import small
@@ -71,7 +72,7 @@ def test_doctor_names_the_fault_of_a_run_writes_it_and_ends_well(
     assert torch.get_rng_state().equal(random)
     said = " ".join(capsys.readouterr().out.split())
     assert "temperature too large" in said
-    assert "a smaller temperature" in said
+    assert "a smaller --temperature" in said
     written = json.loads(file.read_text(encoding="utf-8"))
     assert written["recipe"] == "simclr"
     assert [of["name"] for of in written["findings"]].count("temperature too large") == 1
@@ -98,6 +99,58 @@ def test_without_items_held_out_those_of_training_are_examined(tmp_path: Path, m
     assert any("those of training" in note for note in found.notes)
 
 
+class Fake(nn.Module):
+    """A model that gives views of random items: with this much noise, and beside a point in eval mode."""
+
+    def __init__(self, noise: float, point: float = 0.0) -> None:
+        super().__init__()
+        self.noise, self.point = noise, point
+
+    def forward(self, *_: Tensor) -> tuple[Tensor, Tensor]:
+        """As if the inputs were others at each call."""
+        items = torch.randn(64, 32)
+        beside = 0.0 if self.training else self.point
+        return items + beside, items + self.noise * torch.randn(64, 32) + beside
+
+
+def found_of(model: nn.Module, loss: float, run: Path, monkeypatch: pytest.MonkeyPatch) -> Checkup:
+    monkeypatch.setattr(Run, "model", lambda _: model)
+    monkeypatch.setattr(Run, "metrics", lambda _: [line(step, loss=loss) for step in range(10, 110, 10)])
+    return check_up(load_run(run))
+
+
+def test_a_collapse_in_eval_mode_alone_is_one_of_batch_norm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After few steps, running statistics are far behind: embeddings are one point with them, and train well."""
+    run = trained("simclr", tmp_path)
+    found = found_of(Fake(1.0, point=100.0), 2.0, run, monkeypatch)
+    assert [(of.name, of.severity) for of in found.findings] == [("batch norm lags", "warning")]
+    assert "collapsed" in found.findings[0].what
+    assert any("training mode" in note for note in found.notes)
+    assert found.diagnosis.batch.positive_similarity < 0.9
+    healthy = found_of(Fake(1.0), 2.0, run, monkeypatch)
+    assert (healthy.findings, healthy.notes) == ((), ())
+    collapsed = Fake(1.0, point=100.0)
+    monkeypatch.setattr(collapsed, "train", lambda _: collapsed.eval())
+    monkeypatch.setattr(collapsed, "eval", lambda: nn.Module.train(collapsed, mode=False))
+    assert [of.name for of in found_of(collapsed, 2.0, run, monkeypatch).findings] == ["collapsed"]
+
+
+def test_held_out_items_that_are_guessed_are_no_guessing_if_training_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = trained("simclr", tmp_path)
+    found = found_of(Fake(100.0), 2.0, run, monkeypatch)
+    assert [of.name for of in found.findings] == ["overfitting"]
+    assert "36%" in found.findings[0].what  # 2.0 of 5.5 nats
+    assert [of.name for of in found_of(Fake(100.0), 5.45, run, monkeypatch).findings] == ["guessing"]
+
+
+def test_advice_is_of_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = trained("simclr", tmp_path)
+    (found,) = found_of(Fake(0.0), 2.0, run, monkeypatch).findings
+    assert (found.name, found.advice) == ("views alike", ADVICE["views alike"])
+
+
 @pytest.mark.slow  # a training each
 @pytest.mark.parametrize("case", ["clip", "text", "cpc", "wav2vec2", "videomoco"])
 def test_every_recipe_can_be_examined(case: str, tmp_path: Path) -> None:
@@ -105,4 +158,5 @@ def test_every_recipe_can_be_examined(case: str, tmp_path: Path) -> None:
     assert found.diagnosis.batch.queries > 0
     assert math.isfinite(found.diagnosis.batch.loss)
     assert any("compares sequences" in note for note in found.notes) is (case in {"cpc", "wav2vec2"})
+    assert any("2 losses" in note for note in found.notes) is (case == "videomoco")
     json.dumps(found.as_json(), allow_nan=False)

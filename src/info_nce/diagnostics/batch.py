@@ -125,6 +125,12 @@ class BatchDiagnostics:
         check_whole("count", count, hint="5")
         return _share(self.rows.rank, self.rows.rank <= count)
 
+    @property
+    def chance(self) -> float:
+        """What guessing costs in `surprise`: log(candidates), and less where a query has several positives to find."""
+        has = self.rows.positives > 0
+        return _mean((self.rows.candidates / self.rows.positives)[has].log())
+
     def across_ranks(self, process_group: "Group | None" = None) -> "BatchDiagnostics":
         """How does the loss of all ranks come about? Every rank has to call it, and all get the same.
 

@@ -1,6 +1,7 @@
 """Why does this loss not do what it should? The checks that people make by hand, and what each of them advises."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from info_nce.diagnostics.batch import BatchDiagnostics
 from info_nce.diagnostics.examine import STAGES
 from info_nce.diagnostics.examined import Examined, Finding
 from info_nce.diagnostics.watch import seen_by, watching
-from info_nce.losses import Face
+from info_nce.losses import Face, SupCon
 
 __all__ = ["Diagnosis", "diagnose"]
 
@@ -27,24 +28,35 @@ class Diagnosis:
     Args:
         findings: none where all is well.
         batch: the numbers behind them.
+        comparisons: how many the loss made, of which these are the numbers of the last.
     """
 
     findings: tuple[Finding, ...]
     batch: BatchDiagnostics
+    comparisons: int = 1
 
     @property
     def standing(self) -> str:
         """How the loss stands, in two lines."""
         batch = self.batch
-        similar = (
-            f"similarity of positives {batch.positive_similarity:.2f}, of negatives {batch.negative_similarity:.2f} "
-            f"with a spread of {batch.negative_similarity_spread:.2f}; "
-        )
-        return (
+        told = (
             f"loss {batch.loss:.3f} nats; guessing among the candidates is {batch.log_candidates:.3f}. "
-            f"{batch.top1:.0%} of {batch.queries} queries find their positive first.\n"
-            f"{'' if math.isnan(batch.positive_similarity) else similar}"
-            f"{batch.effective_negatives:.1f} negatives share the push."
+            if math.isclose(batch.loss, batch.surprise, rel_tol=1e-3, abs_tol=1e-3) or math.isnan(batch.loss)
+            else f"loss {batch.loss:.3f} nats; a softmax over the candidates would pay {batch.surprise:.3f}, "
+            f"and guessing {batch.chance:.3f}. "
+        )
+        similar = (
+            f"similarity of positives {_rounded(batch.positive_similarity)}, of negatives "
+            f"{_rounded(batch.negative_similarity)} with a spread of {batch.negative_similarity_spread:.2f}; "
+        )
+        if math.isnan(batch.effective_negatives):
+            others = "no query has a negative."
+        else:
+            others = f"{batch.effective_negatives:.1f} negatives share the push."
+        known = math.isfinite(batch.positive_similarity) and math.isfinite(batch.negative_similarity)
+        return (
+            f"{told}{batch.top1:.0%} of {batch.queries} queries find their positive first.\n"
+            f"{similar if known else ''}{others}"
         )
 
     def __str__(self) -> str:
@@ -55,7 +67,8 @@ class Diagnosis:
     def as_json(self) -> dict[str, Any]:
         """Findings and numbers, for scripts; None for what is no number."""
         numbers = {name: value if math.isfinite(value) else None for name, value in self.batch.numbers().items()}
-        return {"findings": [asdict(finding) for finding in self.findings], "batch": numbers}
+        findings = [asdict(finding) for finding in self.findings]
+        return {"findings": findings, "comparisons": self.comparisons, "batch": numbers}
 
 
 def diagnose(
@@ -108,27 +121,40 @@ def diagnose(
     slopes: tuple[Tensor | None, ...] = tuple(None for _ in sides)
     if sides and value.requires_grad:
         slopes = torch.autograd.grad(value.sum(), sides, allow_unused=True)
+    faces = tuple(module for module in criterion.modules() if isinstance(module, Face))
     examined = Examined(
         batch,
         sides=tuple(side.detach() for side in sides),
         tracked=tuple(inputs[i].requires_grad for i in places),
         slopes=tuple(slopes),
-        faces=tuple(module for module in criterion.modules() if isinstance(module, Face)),
-        labels=next((value for value in inputs if isinstance(value, Tensor) and not value.is_floating_point()), None),
+        faces=faces,
+        labels=_labels(faces, inputs),
         ids=ids,
         told=told,
         start=start,
     )
-    return Diagnosis(_findings(examined), batch)
+    return Diagnosis(_findings(examined), batch, watch.comparisons)
 
 
 def _findings(examined: Examined) -> tuple[Finding, ...]:
     found: list[Finding] = []
     for stage in STAGES:
-        if found and (stage is STAGES[-1] or any(finding.severity == "error" for finding in found)):
+        if found and (stage in STAGES[-2:] or any(finding.severity == "error" for finding in found)):
             break
         found += [finding for check in stage for finding in check(examined)]
     return tuple(sorted(found, key=lambda finding: _ORDER.index(finding.severity)))
+
+
+def _labels(faces: Sequence[Face], inputs: Sequence[object]) -> Tensor | None:
+    """Those of a loss that compares labels; ids, which other losses may be given, are none."""
+    if not any(isinstance(face, SupCon) for face in faces):
+        return None
+    return next((value for value in inputs if isinstance(value, Tensor) and not value.is_floating_point()), None)
+
+
+def _rounded(value: float) -> str:
+    """With two digits, and never -0.00."""
+    return f"{round(value, 2) + 0.0:.2f}"
 
 
 def _is_side(value: object) -> bool:

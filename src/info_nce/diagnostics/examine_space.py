@@ -12,6 +12,9 @@ _LEAST = 16
 """Of fewer features or rows, no rank is small."""
 _FLAT = 0.1
 """Embeddings that use a smaller share of the directions that they could use are flat."""
+_LINE, _PLANE = 1.5, 4
+"""Of as many directions as this or more, embeddings that use fewer than that lie on a line: healthy ones of 8 features
+use 5 and more."""
 _PARTED, _GAP = 0.99, 0.25
 """A plane that parts so many queries from keys, and a gap that makes up so much of all distance, are no accident: of N
 independent pairs, a gap by chance makes up 1 / N."""
@@ -24,7 +27,7 @@ def few_directions(seen: Examined) -> Iterator[Finding]:
     for place, side in enumerate(seen.directions, start=1):
         most = min(side.shape[1], len(side) - 1)
         used = float(effective_rank(side))
-        if most >= _LEAST and used < _FLAT * most:
+        if (most >= _LEAST and used < _FLAT * most) or (most >= _PLANE and used < _LINE):
             yield Finding(
                 "few directions",
                 "note",
@@ -36,7 +39,8 @@ def few_directions(seen: Examined) -> Iterator[Finding]:
 
 def two_places(seen: Examined) -> Iterator[Finding]:
     """Do queries and keys lie in two places, as pictures and texts often do?"""
-    pairs = any(isinstance(face, InfoNCE | SymmetricInfoNCE | SigLIP) for face in seen.faces)
+    # keys of a slow copy lag behind, and before training, two encoders are in two places anyway
+    pairs = all(isinstance(face, InfoNCE | SymmetricInfoNCE | SigLIP) for face in seen.faces) and not seen.start
     if not pairs or not seen.cosine or len(seen.sides) < 2 or min(map(len, seen.sides[:2])) < _LEAST:
         return
     if seen.sides[0].shape[1] != seen.sides[1].shape[1]:

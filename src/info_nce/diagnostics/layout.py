@@ -1,6 +1,6 @@
 """Are views paired with the views that they were made with?"""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -22,6 +22,11 @@ _REMEDIES = {
     "its labels are labels.repeat_interleave(2)",
     "stacked (a1 b1 ... a2 b2 ...)": "cut a stacked batch with views_from_stacked, or torch.chunk(batch, 2); "
     "its labels are labels.repeat(2)",
+}
+_MOVED: dict[str, Callable[[Tensor], Tensor]] = {
+    "one row up": lambda side: side.roll(-1, 0),
+    "one row down": lambda side: side.roll(1, 0),
+    "back to front": lambda side: side.flip(0),
 }
 
 
@@ -49,6 +54,15 @@ def wrong_layout(seen: Examined) -> Iterator[Finding]:
                 f"{here:.0%} of the items are nearer to their partner than to two strangers; {there:.0%} would be, "
                 f"if the batch was {name}.",
                 remedy,
+            )
+    for how, moved in _MOVED.items():
+        if here < _LIKE_STRANGERS and (there := recognised((views[0], moved(views[1])))) > _MOST:
+            yield Finding(
+                "wrong layout",
+                "error",
+                f"{here:.0%} of the items are nearer to their partner than to two strangers; {there:.0%} would be, "
+                f"if the second side was moved {how}.",
+                "see whether row i of both sides shows the same item: an index may be off by one, or one side sorted",
             )
 
 

@@ -70,6 +70,8 @@ class Watch(Engine):
     def __init__(self, engine: Engine | None = None) -> None:
         check_engine(engine)
         self.engine = Auto() if engine is None else engine
+        self.comparisons = 0
+        """How many it saw."""
         self._sight: _Sight | None = None
 
     @property
@@ -83,6 +85,7 @@ class Watch(Engine):
     def loss(self, problem: Problem) -> Tensor:
         """The loss of the other engine."""
         self._sight = None
+        self.comparisons += 1
         if torch.compiler.is_compiling():  # a compiled graph hands back the loss and nothing beside it
             return self.engine.loss(problem)
         marks = _marks(self.engine, problem.matrices, symmetric=problem.symmetric)
