@@ -40,7 +40,7 @@ class Places:
         shares: of the variance that the two directions have, where they mean that.
     """
 
-    at: Float[NDArray[np.float64], "n 2"]
+    at: Float[np.ndarray, "n 2"]
     method: str
     shares: tuple[float, float] | None = None
 
@@ -186,8 +186,8 @@ class Label:
 
 
 def labels_on_map(
-    places: Float[NDArray[np.float64], "n 2"],
-    kinds: Int[NDArray[np.int64], " n"],
+    places: Float[np.ndarray, "n 2"],
+    kinds: Int[np.ndarray, " n"],
     names: Sequence[str],
     *,
     size: float = _WIDE_SIZE,
@@ -219,9 +219,9 @@ def labels_on_map(
 
 
 def wide_map(
-    places: Float[NDArray[np.float64], "n 2"],
-    pictures: UInt8[NDArray[np.uint8], "h w 4"],
-    kinds: Int[NDArray[np.int64], " n"],
+    places: Float[np.ndarray, "n 2"],
+    pictures: UInt8[np.ndarray, "h w 4"],
+    kinds: Int[np.ndarray, " n"],
     labels: Sequence[Label],
 ) -> Figure:
     """Which pictures does the encoder put together? Every picture is a point, and as many as fit are shown.
@@ -268,7 +268,7 @@ def _draw(
         )
 
 
-def _units(embeddings: Float[Tensor, "n d"]) -> Float[NDArray[np.float64], "n d"]:
+def _units(embeddings: Float[Tensor, "n d"]) -> Float[np.ndarray, "n d"]:
     units: NDArray[np.float64] = functional.normalize(embeddings.detach().cpu().float(), dim=1).double().numpy()
     return units
 

@@ -91,7 +91,7 @@ def similarity_matrix(
     return titled(figure, title, f"Outlined: who belongs together. Temperature {temperature:.3g}.")
 
 
-def class_similarity(similarity: Float[NDArray[np.float32], "n n"], sizes: Mapping[str, int]) -> Figure:
+def class_similarity(similarity: Float[np.ndarray, "n n"], sizes: Mapping[str, int]) -> Figure:
     """Are pictures of one class alike? Cosine similarity of every pair, the pictures in the order of their classes.
 
     Args:

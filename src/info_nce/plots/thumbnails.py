@@ -20,12 +20,12 @@ _SMALLEST, _LARGEST, _FRAME, _GAP = 36, 60, 4, 2
 
 def map_of(
     images: UInt8[Tensor, "n c h w"],
-    places: Float[NDArray[np.float64], "n 2"],
+    places: Float[np.ndarray, "n 2"],
     kinds: NDArray[np.int64],
     *,
     labels: Sequence[Label] = (),
     size: tuple[int, int] = (1440, 990),
-) -> UInt8[NDArray[np.uint8], "h w 4"]:
+) -> UInt8[np.ndarray, "h w 4"]:
     """Draw pictures at their places, each in a frame of its class's colour, as many as fit without overlap.
 
     A few pictures are drawn larger than many.
@@ -60,7 +60,7 @@ def _corners(label: Label, width: int, height: int) -> tuple[int, int, int, int]
     return round(x - across), round(y - down), round(x + across), round(y + down)
 
 
-def _framed(image: UInt8[Tensor, "c h w"], kind: int, side: int) -> UInt8[NDArray[np.uint8], "s s 4"]:
+def _framed(image: UInt8[Tensor, "c h w"], kind: int, side: int) -> UInt8[np.ndarray, "s s 4"]:
     colour = class_colour(kind)
     framed = np.zeros((side + 2 * _FRAME, side + 2 * _FRAME, 4), dtype=np.uint8)
     framed[:] = [int(colour[i : i + 2], 16) for i in (1, 3, 5)] + [255]
