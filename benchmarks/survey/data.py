@@ -18,7 +18,7 @@ from info_nce.data.wordnet import load_synsets
 
 __all__ = ["SOURCES", "WITH_CLASSES", "Items", "Repeated", "Source"]
 
-WORDS, TRAINING_GLOSSES, GLOSSES = 1024, 5500, 8000
+WORDS, TRAINING_GLOSSES = 1024, 4400
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,7 @@ def _digits(drop: float) -> Pool:
 @cache
 def _glosses() -> Pool:
     """What WordNet says of words, as counts of hashed words; a class for each of its files."""
-    synsets = [synset for synset in load_synsets() if len(synset.gloss.split()) > 8][::9][:GLOSSES]
+    synsets = [synset for synset in load_synsets() if len(synset.gloss.split()) > 8][::9]
     hashing = HashingVectorizer(n_features=WORDS, alternate_sign=False, norm=None)
     counts = torch.from_numpy(hashing.transform([synset.gloss for synset in synsets]).toarray()).float()
     names = sorted({synset.lexicographer for synset in synsets})

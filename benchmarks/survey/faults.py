@@ -288,7 +288,7 @@ def _point(name: str, change: Callable[[Sides], Sides], losses: tuple[str, ...] 
 
 
 def _diverging(name: str, **setting: float) -> Fault:
-    among = {key: (value,) for key, value in setting.items()}
+    among: dict[str, tuple[Any, ...]] = {key: (value,) for key, value in setting.items()}
     among |= {"steps": (300,), "encoder": ("two layers", "three layers", "batch norm")}
     return Fault(name, "learning rate or weight decay", _DIVERGED, _always(NO_COLLAPSE), among)
 
