@@ -69,7 +69,7 @@ recipes: $(VENV)/for-recipes ## train every recipe with three seeds, an hour and
 papers: $(VENV)/for-demo ## run published results again, about four minutes, and write docs/papers.md
 	@$(BIN)/python -m benchmarks.papers --fresh
 
-survey: $(VENV)/for-demo ## what does diagnose find in healthy and in broken trainings? eight minutes, into docs/practice/diagnostics.md
+survey: $(VENV)/for-demo ## diagnose trainings, healthy and broken, a quarter of an hour, and write into docs/practice/diagnostics.md
 	@$(BIN)/python -m benchmarks.survey --fresh
 
 test: $(VENV)/for-tests ## run every test that fits the everyday budget and this machine

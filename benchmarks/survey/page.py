@@ -1,5 +1,6 @@
 """The part of a page that says how far `diagnose` is to be trusted."""
 
+import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -79,7 +80,7 @@ def section(head: Mapping[str, Any], runs: Sequence[Run]) -> str:
         date=head["date"],
     )
     parts = (
-        intro,
+        textwrap.fill(intro, 120, break_on_hyphens=False),
         aligned(("trainings", ""), _summary(healthy, shown)),
         _NAMED,
         aligned(("fault", "named", "of"), _families(shown)),
