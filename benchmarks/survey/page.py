@@ -25,8 +25,8 @@ chosen on other trainings of this kind."""
 
 _NAMED = """\
 *Named* means that a finding says what is wrong, or what it has led to: wrong pairs, for one, lead to "guessing",
-"collapsed" or "wrong layout"; labels that are all different are named by the error that the loss raises. Fault by fault,
-of those that a batch can show:"""
+"collapsed" or "wrong layout"; labels that are all different are named by the error that the loss raises. Fault by
+fault, of those that a batch can show:"""
 
 _HIDDEN = "Trainings with other faults are not counted above:"
 
