@@ -9,7 +9,7 @@ PEERS ?= .cache/peers
 WHAT ?= info_nce.*
 SITE := src/info_nce/tutorial/site/index.html
 
-.PHONY: help demo test test-oldest test-all mutants check format docs tutorial recipes papers bench bench-full bench-ranks bench-peers clean
+.PHONY: help demo test test-oldest test-all mutants check format docs tutorial recipes papers survey bench bench-full bench-ranks bench-peers clean
 
 help: ## say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -68,6 +68,9 @@ recipes: $(VENV)/for-recipes ## train every recipe with three seeds, an hour and
 
 papers: $(VENV)/for-demo ## run published results again, about four minutes, and write docs/papers.md
 	@$(BIN)/python -m benchmarks.papers --fresh
+
+survey: $(VENV)/for-demo ## diagnose trainings, healthy and broken, a quarter of an hour, and write into docs/practice/diagnostics.md
+	@$(BIN)/python -m benchmarks.survey --fresh
 
 test: $(VENV)/for-tests ## run every test that fits the everyday budget and this machine
 	@$(BIN)/python -m pytest -n auto --dist worksteal -m 'not slow'

@@ -13,7 +13,7 @@ from benchmarks import machine
 from benchmarks.papers.study import Run, Study
 from benchmarks.results import write
 
-__all__ = ["RESULTS", "Kept", "begun", "keep", "kept", "of_today", "plain"]
+__all__ = ["RESULTS", "Kept", "begun", "circumstances", "keep", "kept", "of_today", "plain"]
 
 RESULTS = Path("benchmarks/papers.json")
 PACKAGES = ("torch", "numpy", "scikit-learn")
@@ -41,18 +41,25 @@ def begun(study: Study[Any], file: Path = RESULTS) -> list[Run]:
 
 def keep(study: Study[Any], runs: Sequence[Run], file: Path = RESULTS) -> None:
     """Put what a study found in place of what it found before."""
-    here = machine.machine()
     found = {
-        "command": f"python -m benchmarks.papers --fresh {study.name}",
-        "date": datetime.now(timezone.utc).date().isoformat(),
-        "commit": machine.commit(),
-        "machine": f"{here['cores']} cores of {here['cpu']}",
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        **circumstances(f"python -m benchmarks.papers --fresh {study.name}"),
         "settings": plain(study.settings),
         "runs": list(runs),
     }
     everything: Mapping[str, Any] = {**kept(file), study.name: found}
     write(file, {name: {**one, "runs": [asdict(run) for run in one["runs"]]} for name, one in everything.items()})
+
+
+def circumstances(command: str) -> dict[str, Any]:
+    """What belongs to every figure: how, when, of which code, where and beside which versions it was found."""
+    here = machine.machine()
+    return {
+        "command": command,
+        "date": datetime.now(timezone.utc).date().isoformat(),
+        "commit": machine.commit(),
+        "machine": f"{here['cores']} cores of {here['cpu']}",
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+    }
 
 
 def plain(settings: Any) -> Any:
