@@ -187,7 +187,7 @@ class Runs:
                 run.recipe,
                 run.data,
                 run.begun,
-                f"{steps:,}" if run.finished else f"{done:,} of {steps:,}",
+                f"{steps:,}" if run.finished else f"{'?' if done is None else f'{done:,}'} of {steps:,}",
                 "" if run.loss is None else f"{run.loss:.2f}",
                 headline(run.path),
             )

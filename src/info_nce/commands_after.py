@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -153,6 +154,7 @@ class Doctor:
         """Examine, and say what was found."""
         from info_nce.recipes.doctor import check_up  # noqa: PLC0415 (a command loads only what it needs)
 
+        file = self._report()  # refused before the work
         with console.status("examining the metrics and a batch"):
             found = check_up(load_run(self.run, self.weights))
         say = partial(console.print, highlight=False, soft_wrap=True)
@@ -162,10 +164,25 @@ class Doctor:
         if not found.findings:
             say("\nNothing is wrong that metrics and a batch can tell.")
         if self.json:
-            file = Path(self.json).expanduser()
             write_safely(file, json.dumps(found.as_json(), indent=2).encode())
             say(f"\n{file}")
         return 0
+
+    def _report(self) -> Path:
+        """The file to write: a new one, or what a doctor wrote before."""
+        file = Path(self.json).expanduser()
+        if self.json and file.exists():
+            former: object = None
+            with suppress(OSError, ValueError):
+                former = json.loads(file.read_text(encoding="utf-8"))
+            if not (isinstance(former, dict) and {"findings", "batch"} <= former.keys()):
+                raise SettingError(
+                    f"{file} holds something else.",
+                    got="a folder" if file.is_dir() else "a file that no doctor wrote",
+                    expected="a new file, or a report that may be replaced",
+                    advice=f"another name: --json {file.stem}-doctor.json",
+                )
+        return file
 
 
 _STYLES = {"error": "red", "warning": "yellow", "note": "cyan"}

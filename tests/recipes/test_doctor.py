@@ -77,8 +77,41 @@ def test_doctor_names_the_fault_of_a_run_writes_it_and_ends_well(
     assert written["recipe"] == "simclr"
     assert [of["name"] for of in written["findings"]].count("temperature too large") == 1
     assert written["batch"]["queries"] == 14  # two views of seven pictures
+    assert cli.main(["doctor", str(run), "--json", str(file)]) == 0  # it may replace what it wrote
     (tmp_path / "other").mkdir()
     assert cli.main(["doctor", str(tmp_path / "other")]) == 2
+
+
+@pytest.mark.parametrize("name", ["config.json", "metrics.jsonl", "encoder.safetensors", "checkpoints"])
+def test_a_report_replaces_nothing_else(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = trained("simclr", tmp_path)
+    file = run / name
+    before = file.is_dir() or file.read_bytes()
+    assert cli.main(["doctor", str(run), "--json", str(file)]) == 2
+    assert "holds something else" in capsys.readouterr().err
+    assert (file.is_dir() or file.read_bytes()) == before
+
+
+@pytest.mark.parametrize(
+    "line", ['{"step": 10, "lo', '{"step": 10, "loss": null}', '{"step": "10"}', "[1, 2]", "3", "null", '{"loss": 1.0}']
+)
+def test_metrics_that_no_training_wrote_are_named(
+    line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = trained("simclr", tmp_path)
+    file = run / "metrics.jsonl"
+    file.write_text(f"{file.read_text()}{line}\n")
+    for words in (["doctor", str(run)], ["plot", "training", str(run), "--out", str(tmp_path / "it.png")]):
+        assert cli.main(words) == 2
+        assert "is not what training writes" in " ".join(capsys.readouterr().err.split())
+    assert cli.main(["runs", str(tmp_path)]) == 0  # the others are listed all the same
+    assert str(run.name) in "".join(capsys.readouterr().out.split())
+
+
+def test_without_metrics_that_is_said(tmp_path: Path) -> None:
+    run = trained("simclr", tmp_path)
+    (run / "metrics.jsonl").unlink()
+    assert any("no metrics" in note for note in check_up(load_run(run)).notes)
 
 
 def test_the_loss_of_a_run_comes_with_its_queue(tmp_path: Path) -> None:

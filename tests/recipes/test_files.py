@@ -34,4 +34,14 @@ def test_a_place_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"in the way")
     with pytest.raises(RunError, match="cannot be written") as caught:
         write_safely(tmp_path / "file" / "it", b"new")
-    assert "--run" in caught.value.advice
+    assert "another place" in caught.value.advice
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere" / "it")
+    for content in (b"one", b"two"):
+        write_safely(tmp_path / "link", content)
+        assert (tmp_path / "elsewhere" / "it").read_bytes() == content
+    assert (tmp_path / "link").is_symlink()
+    assert [file.name for file in tmp_path.rglob("*.part")] == []

@@ -83,6 +83,8 @@ def check_up(run: Run[Any]) -> Checkup:
     order = ("error", "warning", "note")
     findings = sorted([*seen, *others], key=lambda finding: order.index(finding.severity))
     said = [run.note] if run.note else []
+    if not run.metrics():
+        said.append("There are no metrics: only a batch was examined.")
     return Checkup(str(run.path), run.recipe.name, tuple(findings), diagnosis, (*said, *notes))
 
 

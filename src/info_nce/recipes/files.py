@@ -9,20 +9,21 @@ from info_nce.errors import RunError
 
 
 def write_safely(path: Path, content: bytes) -> None:
-    """Write a file in one step: under another name, to the disk, and then renamed.
+    """Write a file in one step: under another name, to the disk, and then renamed. A link stays one.
 
     Raises:
         RunError: the disk is full or cannot be written to; what was there before is still there.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    target = path.resolve()  # a rename would replace a link, and not the file that it stands for
+    draft = target.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         with draft.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        draft.replace(path)
-        _sync_folder(path.parent)
+        draft.replace(target)
+        _sync_folder(target.parent)
     except OSError as error:
         with contextlib.suppress(OSError):
             draft.unlink()
@@ -36,7 +37,7 @@ def cannot_write(path: Path, error: OSError) -> RunError:
         f"{path} cannot be written" + (": the disk is full." if full else "."),
         got=error,
         expected="room on the disk, and a folder that may be written to",
-        advice="make room, then go on with --resume" if full else "another place with --run, or mend the permissions",
+        advice="make room, then go on with --resume" if full else "another place, or mend the permissions",
     )
 
 

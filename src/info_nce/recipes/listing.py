@@ -17,7 +17,7 @@ class Entry:
         path: its folder.
         recipe: by name.
         data: that it was trained on.
-        steps: how many are logged, and of how many.
+        steps: how many are logged, None where the metrics cannot be read, and of how many.
         finished: whether training went to its end.
         begun: when, in local time.
         loss: the last one, in nats; None where nothing is logged.
@@ -26,7 +26,7 @@ class Entry:
     path: Path
     recipe: str
     data: str
-    steps: tuple[int, int]
+    steps: tuple[int | None, int]
     finished: bool
     begun: str
     loss: float | None
@@ -54,13 +54,19 @@ def _entry(path: Path) -> Entry | None:
         record = read_config(path)
     except RunError:
         return None
-    lines = Metrics(path / "metrics.jsonl").read()
+    logged: int | None = 0
+    loss = None
+    try:
+        if lines := Metrics(path / "metrics.jsonl").read():
+            logged, loss = int(lines[-1]["step"]), lines[-1].get("loss")
+    except RunError:  # one broken run keeps no other from being listed
+        logged = None
     return Entry(
         path=path,
         recipe=record.recipe,
         data=str(record.data.get("name", "?")),
-        steps=(int(lines[-1]["step"]) if lines else 0, int(record.config.get("steps", 0))),
+        steps=(logged, int(record.config.get("steps", 0))),
         finished=(path / FINAL).exists(),
         begun=time.strftime("%Y-%m-%d %H:%M", time.localtime((path / "config.json").stat().st_mtime)),
-        loss=lines[-1]["loss"] if lines else None,
+        loss=loss,
     )

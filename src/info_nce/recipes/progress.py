@@ -1,5 +1,6 @@
 """What training shows while it runs, and writes down: a line of metrics per logged step."""
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,7 +8,7 @@ from types import TracebackType
 
 from typing_extensions import Self
 
-from info_nce.errors import needs_extra
+from info_nce.errors import RunError, needs_extra
 from info_nce.recipes.files import cannot_write, write_safely
 
 with needs_extra("train"):
@@ -44,12 +45,28 @@ class Metrics:
             raise cannot_write(self.path, error) from error
 
     def read(self) -> list[dict[str, float]]:
-        """Read all whole lines; a run that was killed may have left half a line at the end."""
+        """Read all whole lines; a run that was killed may have left half a line at the end.
+
+        Raises:
+            RunError: a whole line is not what training writes.
+        """
         if not self.path.is_file():
             return []
         text = self.path.read_text(encoding="utf-8", errors="replace")
         whole = text[: text.rfind("\n") + 1]
-        return [json.loads(line) for line in whole.splitlines()]
+        return [self._numbers(line, number) for number, line in enumerate(whole.splitlines(), start=1)]
+
+    def _numbers(self, line: str, number: int) -> dict[str, float]:
+        with contextlib.suppress(ValueError):
+            found = json.loads(line)
+            if isinstance(found, dict) and "step" in found and all(type(of) in {int, float} for of in found.values()):
+                return found
+        raise RunError(
+            f"line {number} of {self.path} is not what training writes.",
+            got=line[:80],
+            expected='numbers with their names, such as {"step": 10, "loss": 5.1}',
+            advice="take the line out, or put back what was there",
+        )
 
 
 class Display:

@@ -297,6 +297,8 @@ def read_config(folder: Path) -> Record:
         why: object = "a config.json without settings"
     except FileNotFoundError:
         why = "no config.json in it" if folder.is_dir() else "no such folder"
+    except NotADirectoryError:
+        why = "a file"
     except (OSError, ValueError, KeyError, TypeError) as error:
         why = f"a config.json that no run wrote ({type(error).__name__}: {error})"
     raise RunError(
