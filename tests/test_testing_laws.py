@@ -1,7 +1,8 @@
 """check_objective and check_engine agree with right ones, and name the law that a wrong sibling breaks."""
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -260,6 +261,27 @@ class RowsTwice(Dense):
         return super().totals_along(matrices, statistics, directions[:1] * len(directions))
 
 
+@dataclass(frozen=True, repr=False)
+class Frozen(Tiled):
+    """Its totals are right, and a share of their gradient is lost; its losses, formed on the way, know nothing of it."""
+
+    share: float = 0.0
+
+    def totals_along(
+        self, matrices: Sequence[ScoreMatrix], statistics: Statistics, directions: tuple[int, ...]
+    ) -> tuple[Totals, ...]:
+        sides = super().totals_along(matrices, statistics, directions)
+        return tuple({name: t.detach().lerp(t, self.share) for name, t in side.items()} for side in sides)
+
+
+class Untracked(Frozen):
+    def totals_along(
+        self, matrices: Sequence[ScoreMatrix], statistics: Statistics, directions: tuple[int, ...]
+    ) -> tuple[Totals, ...]:
+        with torch.no_grad():
+            return super().totals_along(matrices, statistics, directions)
+
+
 class NoColumns(Dense):
     def totals_along(
         self, matrices: Sequence[ScoreMatrix], statistics: Statistics, directions: tuple[int, ...]
@@ -294,6 +316,9 @@ BROKEN: list[tuple[str, str, Engine]] = [
     ("gradient", "2 views, mirrored", WithoutMirror()),
     ("totals", "three matrices", FirstMatrix()),
     ("totals", "along columns", RowsTwice()),
+    ("gradient", "The gradient of the totals must be Dense's (pairs), along rows", Frozen(3, 2, share=0.5)),
+    ("gradient", "The gradient of the totals must be Dense's (pairs), along rows", Frozen(3, 2)),
+    ("gradient", "The gradient of the totals must be Dense's (pairs), along rows", Untracked(3, 2)),
     ("totals", "pairs", NoColumns()),
     ("value", "pairs; Softmax, reduction='mean'", MeanIsSum()),
     ("pulled", "pairs", Halved()),
@@ -309,6 +334,16 @@ def test_a_wrong_engine_is_told_where_it_differs(law: str, where: str, engine: E
     lines = str(found.value).splitlines()
     assert where in lines[0]
     assert [line.split()[0] for line in lines[1:]] == ["got", "expected", "try"]
+
+
+@pytest.mark.parametrize("off", [torch.no_grad, torch.inference_mode])
+def test_gradients_are_switched_on_for_the_checks(off: Callable[[], AbstractContextManager[None]]) -> None:
+    with off():
+        assert check_engine(Dense()).startswith("Dense() computes")
+        assert check_objective(Softmax(), softmax).endswith("agrees with the reference.")
+        with pytest.raises(BrokenLawError, match="The gradient must be"):
+            check_objective(Detached())
+        assert not torch.is_grad_enabled()
 
 
 def test_what_is_no_engine_is_refused() -> None:

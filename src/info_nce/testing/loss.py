@@ -15,6 +15,7 @@ from info_nce.mistakes import REMEDIES, RIGHT, Kind, Loss, known_mistakes, views
 __all__ = ["check_loss"]
 
 
+@torch.inference_mode(False)  # which ends no_grad, too
 def check_loss(function: Callable[..., object], kind: Kind = "info_nce") -> str:
     """Does this function compute the loss, in value and gradient, also where numbers become extreme?
 

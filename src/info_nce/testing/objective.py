@@ -30,6 +30,7 @@ _ENGINES: tuple[Engine, ...] = (Tiled(3, 2), Tiled(rows=4))
 _MERGE = "a total that merges by +, logaddexp or max; a mean is a Sum and a Count, divided in per_query"
 
 
+@torch.inference_mode(False)  # which ends no_grad, too
 def check_objective(
     objective: Objective,
     reference: Reference | None = None,
