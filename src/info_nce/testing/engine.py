@@ -31,9 +31,7 @@ _STATISTICS: Statistics = {
     "Maximum of positives": Maximum("positives"),
 }
 _TOTALS = "compare what totals_along does with Dense's, tile by tile: is each tile counted once, in its own place?"
-_DIFFERENTIABLE = (
-    "autograd must see through totals_along: no .detach(), no torch.no_grad(), each total its own gradient"
-)
+_DIFFERENTIABLE = "autograd must see through totals_along: no .detach(), no no_grad, each total its own gradient"
 _GRADIENTS = "what a cell gets depends on it and on the totals of its whole line, not on those of its tile"
 
 
