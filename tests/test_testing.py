@@ -284,6 +284,11 @@ def test_what_cannot_be_called_is_told_how_it_is_called(function: Any) -> None:
         check_loss(exponentials, "stacked")
 
 
+def test_a_function_whose_arguments_nobody_knows_is_tried() -> None:
+    with pytest.raises(TypeError, match="positional arguments but 3 were given"):
+        check_loss(torch.add)
+
+
 @pytest.mark.parametrize("off", [torch.no_grad, torch.inference_mode])
 def test_gradients_are_switched_on_for_the_check(off: Callable[[], AbstractContextManager[None]]) -> None:
     with off():

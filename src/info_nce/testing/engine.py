@@ -121,7 +121,7 @@ def _sloped(trial: Trial) -> Statistics:
 
 
 def _differentiated(engine: Engine, trial: Trial, statistics: Statistics, dim: int) -> dict[str, Tensor]:
-    """The gradients of a weighted sum of all totals, of which no two weigh the same; 0 where none flows."""
+    """The gradients of a weighted sum of all totals; 0 where none flows."""
     matrices, leaves = trial.leaves()
     with guarded("gradient", f"The totals must be differentiable ({trial.what}).", hint=_DIFFERENTIABLE):
         (totals,) = engine.totals_along(matrices, statistics, (dim,))

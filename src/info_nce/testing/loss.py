@@ -80,7 +80,7 @@ def _takes(function: object, arguments: tuple[str, ...]) -> None:
             expected=f"function({', '.join(arguments)}), by position",
             hint="lambda q, k, t: mine(q, k, temperature=t); kind says what is given",
         )
-    except ValueError:  # of a function that is built in, nobody knows the arguments
+    except ValueError:  # what is built in or scripted does not say what it takes
         return
 
 
@@ -108,7 +108,7 @@ def _trials() -> Iterator[_Trial]:
     yield ordinary
     yield replace(ordinary, what="the gradient for seven pairs", gradients=True)
     query, key = _pairs(24)
-    yield _Trial("the value for 24 pairs", query, key, 0.3)  # more than who takes the ten hardest negatives would use
+    yield _Trial("the value for 24 pairs", query, key, 0.3)  # ten hardest negatives are not all of them
     # in float32, in which nobody sees an epsilon that does no harm
     yield _Trial("the value for 24 pairs of short vectors", 0.05 * query.float(), 0.05 * key.float(), 0.3)
     axes = torch.eye(8, dtype=torch.float32)[:6]
@@ -182,9 +182,8 @@ def _miscounted(yours: Loss, kind: Kind, pairs: int) -> tuple[str, str] | None:
     times = math.log(round(candidates), count)
     if times and abs(times - round(times)) < 1e-9:  # twice log(7) is log(49): the right number, and another mistake
         return None
-    given = f"{pairs} pairs with equal embeddings"
-    remedy = f"{given} cost log({count}) = log of the candidates, not log({round(candidates)})"
-    return "wrong number of candidates", remedy
+    wanted = f"{pairs} pairs with equal embeddings cost log({count}) = log of the candidates"
+    return "wrong number of candidates", f"{wanted}, not log({round(candidates)})"
 
 
 def _shown(numbers: list[Tensor]) -> str:
