@@ -1,7 +1,8 @@
 """check_objective and check_engine agree with right ones, and name the law that a wrong sibling breaks."""
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from info_nce.checks import ArgumentError, BrokenLawError
+from info_nce.checks import ArgumentError, BrokenLawError, DTypeError
 from info_nce.engines import Dense, Engine, Gathered, Ring, Tiled
 from info_nce.engines.base import Lines, Statistics, Totals
 from info_nce.objectives import Debiased, Decoupled, Objective, Robust, Sigmoid, Softmax, SoftmaxInside
@@ -164,6 +165,53 @@ class Numbers(Softmax):
         return total["positives"]
 
 
+class Listed(Softmax):
+    def statistics(self) -> Any:
+        return list(super().statistics().values())
+
+
+class Single(Softmax):
+    def per_query(self, total: Mapping[str, Tensor]) -> Tensor:
+        return super().per_query(total).float()
+
+
+class Rounded(Softmax):
+    def per_query(self, total: Mapping[str, Tensor]) -> Tensor:
+        return super().per_query(total).float().double()
+
+
+class InPlace(Softmax):
+    def per_query(self, total: Mapping[str, Tensor]) -> Tensor:
+        losses = total["candidates"]
+        losses -= total["positive"] / total["positives"].clamp(min=1)
+        return losses
+
+
+class Overwritten(Softmax):
+    """What a derivative needs, changed in place after its use."""
+
+    def per_query(self, total: Mapping[str, Tensor]) -> Tensor:
+        chance = super().per_query(total).neg().exp()
+        losses = -chance.log()
+        chance += 1
+        return losses
+
+
+class OnlyDouble(Softmax):
+    def per_query(self, total: Mapping[str, Tensor]) -> Tensor:
+        losses = super().per_query(total)
+        return losses @ torch.eye(len(losses), dtype=torch.float64)
+
+
+class Renaming(Softmax):
+    """Not wrong: the dictionary is its own, only the tensors are not."""
+
+    def per_query(self, total: Mapping[str, Tensor]) -> Tensor:
+        mine: Any = total
+        mine["positive"] = mine.pop("positive") / 1
+        return super().per_query(mine)
+
+
 WRONG: list[tuple[str, Any]] = [
     ("merge", Other(statistic=Mean)),
     ("merge", Other(statistic=Sideways)),
@@ -178,6 +226,12 @@ WRONG: list[tuple[str, Any]] = [
     ("engines", Comparing()),
     ("gradient", Detached()),
     ("extremes", Exponentials()),
+    ("form", Listed()),
+    ("form", Single()),
+    ("engines", Rounded()),
+    ("form", InPlace()),
+    ("gradient", Overwritten()),
+    ("extremes", OnlyDouble()),
 ]
 
 
@@ -188,6 +242,22 @@ def test_a_wrong_objective_is_told_which_law_it_breaks(law: str, objective: Any)
     assert found.value.law == law
     lines = str(found.value).splitlines()
     assert [line.split()[0] for line in lines[1:]] == ["got", "expected", "try"]
+
+
+def test_an_objective_may_change_its_dictionary() -> None:
+    assert check_objective(Renaming(), softmax).endswith("agrees with the reference.")
+
+
+@pytest.mark.parametrize("largest", ["a", None, True, -1, 0, math.nan, math.inf, 1e39])
+def test_a_largest_logit_that_is_none_is_refused(largest: Any) -> None:
+    with pytest.raises((ArgumentError, DTypeError), match="largest"):
+        check_objective(Softmax(), largest=largest)
+
+
+@pytest.mark.parametrize("floor", ["a", math.nan])
+def test_what_is_given_must_be_numbers(floor: Any) -> None:
+    with pytest.raises((ArgumentError, DTypeError), match="given"):
+        check_objective(Debiased(), given={"floor": floor})
 
 
 def test_without_a_reference_nobody_claims_that_the_formula_is_right() -> None:
@@ -260,6 +330,27 @@ class RowsTwice(Dense):
         return super().totals_along(matrices, statistics, directions[:1] * len(directions))
 
 
+@dataclass(frozen=True, repr=False)
+class Frozen(Tiled):
+    """Its totals lose a share of their gradient; its losses, which are formed on the way, do not."""
+
+    share: float = 0.0
+
+    def totals_along(
+        self, matrices: Sequence[ScoreMatrix], statistics: Statistics, directions: tuple[int, ...]
+    ) -> tuple[Totals, ...]:
+        sides = super().totals_along(matrices, statistics, directions)
+        return tuple({name: t.detach().lerp(t, self.share) for name, t in side.items()} for side in sides)
+
+
+class Untracked(Frozen):
+    def totals_along(
+        self, matrices: Sequence[ScoreMatrix], statistics: Statistics, directions: tuple[int, ...]
+    ) -> tuple[Totals, ...]:
+        with torch.no_grad():
+            return super().totals_along(matrices, statistics, directions)
+
+
 class NoColumns(Dense):
     def totals_along(
         self, matrices: Sequence[ScoreMatrix], statistics: Statistics, directions: tuple[int, ...]
@@ -294,6 +385,9 @@ BROKEN: list[tuple[str, str, Engine]] = [
     ("gradient", "2 views, mirrored", WithoutMirror()),
     ("totals", "three matrices", FirstMatrix()),
     ("totals", "along columns", RowsTwice()),
+    ("gradient", "The gradient of the totals must be Dense's (pairs), along rows", Frozen(3, 2, share=0.5)),
+    ("gradient", "The gradient of the totals must be Dense's (pairs), along rows", Frozen(3, 2)),
+    ("gradient", "The gradient of the totals must be Dense's (pairs), along rows", Untracked(3, 2)),
     ("totals", "pairs", NoColumns()),
     ("value", "pairs; Softmax, reduction='mean'", MeanIsSum()),
     ("pulled", "pairs", Halved()),
@@ -309,6 +403,16 @@ def test_a_wrong_engine_is_told_where_it_differs(law: str, where: str, engine: E
     lines = str(found.value).splitlines()
     assert where in lines[0]
     assert [line.split()[0] for line in lines[1:]] == ["got", "expected", "try"]
+
+
+@pytest.mark.parametrize("off", [torch.no_grad, torch.inference_mode])
+def test_gradients_are_switched_on_for_the_checks(off: Callable[[], AbstractContextManager[None]]) -> None:
+    with off():
+        assert check_engine(Dense()).startswith("Dense() computes")
+        assert check_objective(Softmax(), softmax).endswith("agrees with the reference.")
+        with pytest.raises(BrokenLawError, match="The gradient must be"):
+            check_objective(Detached())
+        assert not torch.is_grad_enabled()
 
 
 def test_what_is_no_engine_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 # N pairs, D features; V views in one tensor; C candidates of a row
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -37,10 +38,13 @@ REMEDIES = {
     "no temperature": "divide the similarities by the temperature",
     "divided twice": "divide by the temperature once",
     "not normalised": "F.normalize(..., dim=1) for both sides, so that an inner product is a cosine",
+    "epsilon in the norm": "F.normalize(..., dim=1): an epsilon that is added, or large, makes short vectors shorter",
     "normalised along the batch": "F.normalize(..., dim=1): dim=0 mixes the items of the batch",
     "exp before log": "F.cross_entropy or torch.logsumexp: a plain exp overflows in float32 beyond 88",
     "small probabilities cut off": "F.cross_entropy, which needs no epsilon: with one, hard queries learn nothing",
     "softmax twice": "F.cross_entropy takes logits, and does the softmax itself",
+    "probabilities without their logarithm": "F.cross_entropy of the logits, or F.nll_loss of their log_softmax",
+    "softmax over the whole matrix": "one softmax for each query, over its own candidates: dim=1",
     "positive left out of the sum": "keep the positive in the denominator; without it, the loss is another one (DCL)",
     "positive counted twice": "the matrix holds the positive already: do not put it in front of the row once more",
     "mean in the denominator": "a sum over the candidates; a mean takes log(number of candidates) off the loss",
@@ -60,6 +64,7 @@ REMEDIES = {
     "sum of both directions": "divide by two",
     "itself among the candidates": "take the diagonal out: logits.fill_diagonal_(-torch.inf)",
     "wrong pairs": "a1 a2 b1 b2 (stack): torch.arange(2 * N) ^ 1; a1 b1 a2 b2 (cat): torch.arange(2 * N).roll(N)",
+    "own side left out": 'all other views are candidates, those of the same side too; without them: kind="symmetric"',
     "half of the views": "every view is a query once: 2 N rows, not N",
 }
 """What to do about a mistake, by its name."""
@@ -77,10 +82,16 @@ def known_mistakes(kind: Kind) -> Iterator[tuple[str, Loss]]:
     right = RIGHT[kind][0]
     rows = 1 if kind in {"info_nce", "symmetric"} else 2
     yield "sum", lambda q, k, t: right(q, k, t) * rows * len(q)
-    yield "wrong sign", lambda q, k, t: -right(q, k, t)
-    yield "bits", lambda q, k, t: right(q, k, t) / torch.tensor(2.0).log()
+    yield "wrong sign", _times(-1, right)
+    yield "bits", _times(1 / math.log(2), right)
+    for whole in (right, RIGHT["symmetric"][0], RIGHT["stacked"][0]):
+        yield "sum of both directions", _times(2, whole)
     yield "gradient detached", lambda q, k, t: right(q.detach(), k.detach(), t)
     yield from {"info_nce": _of_pairs, "symmetric": _of_both}.get(kind, partial(_of_views, kind))()
+
+
+def _times(factor: float, loss: Loss) -> Loss:
+    return lambda q, k, t: factor * loss(q, k, t)
 
 
 @dataclass(frozen=True)
@@ -142,6 +153,15 @@ def _twice(rows: _Rows) -> Tensor:
     return F.cross_entropy(rows.logits().softmax(1), rows.own, reduction="none")
 
 
+def _no_logarithm(rows: _Rows) -> Tensor:
+    return -rows.of_own(rows.logits().softmax(1))
+
+
+def _one_softmax(rows: _Rows) -> Tensor:
+    logits = rows.logits()
+    return logits.flatten().logsumexp(0) - rows.of_own(logits)
+
+
 def _without_positive(rows: _Rows) -> Tensor:
     logits = rows.logits()
     return logits.masked_fill(rows.is_own(), -torch.inf).logsumexp(1) - rows.of_own(logits)
@@ -157,9 +177,29 @@ def _averaged(rows: _Rows) -> Tensor:
     return _right(rows) - rows.allowed.sum(1).to(rows.query.dtype).log()
 
 
-def _length_detached(rows: _Rows) -> Tensor:
-    query, key = (x / x.norm(dim=1, keepdim=True).detach() for x in (rows.query, rows.key))
-    return _right(rows, query @ key.T)
+def _divided_by(length: Callable[[Tensor], Tensor]) -> _PerRow:
+    """Vectors that are divided by what is made of their length."""
+
+    def per_row(rows: _Rows) -> Tensor:
+        query, key = (x / length(x.norm(dim=1, keepdim=True)) for x in (rows.query, rows.key))
+        return _right(rows, query @ key.T)
+
+    return per_row
+
+
+def _of_product(rows: _Rows, epsilon: float) -> Tensor:
+    lengths = rows.query.norm(dim=1)[:, None] * rows.key.norm(dim=1)
+    return _right(rows, rows.query @ rows.key.T / (lengths + epsilon))
+
+
+def _with_epsilon() -> Iterator[_PerRow]:
+    """A length that is kept from 0, in the ways in which it is done, by numbers that are seen."""
+    for epsilon in (1e-6, 1e-5, 1e-4, 1e-3, 1e-2):
+        yield _divided_by(partial(torch.add, epsilon))
+        yield _divided_by(partial(torch.hypot, torch.tensor(math.sqrt(epsilon))))  # in the root, to the squares
+        yield partial(_of_product, epsilon=epsilon)
+    for smallest in (0.1, 0.2, 0.5, 1.0):
+        yield _divided_by(partial(torch.clamp, min=smallest))
 
 
 def _negatives_detached(rows: _Rows) -> Tensor:
@@ -173,6 +213,8 @@ _PER_ROW: tuple[tuple[str, _PerRow], ...] = (
     ("inverse temperature", _at(lambda t: 1 / t)),
     ("no temperature", _at(lambda _: 1.0)),
     ("divided twice", _at(lambda t: t**2)),
+    # before those that do not normalise at all: of short vectors, a large epsilon makes the same
+    *(("epsilon in the norm", per_row) for per_row in _with_epsilon()),
     ("not normalised", lambda rows: _right(rows, rows.query @ rows.key.T)),
     ("not normalised", lambda rows: _right(rows, rows.query @ F.normalize(rows.key, dim=1).T)),
     ("not normalised", lambda rows: _right(rows, F.normalize(rows.query, dim=1) @ rows.key.T)),
@@ -180,10 +222,12 @@ _PER_ROW: tuple[tuple[str, _PerRow], ...] = (
     ("exp before log", _naive),
     ("small probabilities cut off", _cut_off),
     ("softmax twice", _twice),
+    ("probabilities without their logarithm", _no_logarithm),
+    ("softmax over the whole matrix", _one_softmax),
     ("positive left out of the sum", _without_positive),
     ("positive counted twice", _positive_twice),
     ("mean in the denominator", _averaged),
-    ("length detached", _length_detached),
+    ("length detached", _divided_by(Tensor.detach)),
     ("negatives detached", _negatives_detached),
 )
 
@@ -233,12 +277,14 @@ def _of_both() -> Iterator[tuple[str, Loss]]:
     yield "query detached", lambda q, k, t: right(q.detach(), k, t)
     yield "one direction only", one
     yield "one direction only", lambda q, k, t: one(k, q, t)
-    yield "sum of both directions", lambda q, k, t: 2 * right(q, k, t)
+    yield "queries among the candidates", RIGHT["stacked"][0]
 
 
 def _of_views(kind: Kind) -> Iterator[tuple[str, Loss]]:
     for name, wrong in (("itself among the candidates", _with_itself), ("wrong pairs", _in_other_layout)):
         yield name, _over(kind, partial(wrong, kind))
+    for across in ("symmetric", "info_nce"):
+        yield "own side left out", RIGHT[across][0]
     for view in (0, 1):
         yield "half of the views", _over(kind, partial(_half, kind, view))
 

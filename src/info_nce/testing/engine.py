@@ -7,11 +7,11 @@ from torch import Tensor
 
 from info_nce.contrast import contrast
 from info_nce.engines import Dense, Engine
-from info_nce.engines.base import Lines, Reduction, Statistics
+from info_nce.engines.base import Lines, Reduction, Statistics, gradients
 from info_nce.engines.base import check_engine as refuse_others
 from info_nce.objectives import Decoupled, Objective, Sigmoid, Softmax
 from info_nce.scores import COLUMNS, ROWS, ScoreMatrix
-from info_nce.statistics import Count, LogSumExp, Maximum, Softplus, Statistic, Sum
+from info_nce.statistics import Count, LogSumExp, Maximum, Softplus, Sum
 from info_nce.testing.laws import broken, compare, guarded
 from info_nce.testing.matrices import Trial, trials
 
@@ -22,6 +22,7 @@ _SLOPES: Statistics = {
     for role in ("candidates", "positives", "negatives")
     for one in (LogSumExp(role), Sum(role), Softplus(role))
 }
+_WAYS = {ROWS: "rows", COLUMNS: "columns"}
 _STATISTICS: Statistics = {
     **_SLOPES,
     "LogSumExp with a power of negatives": LogSumExp("negatives", power=1.5),
@@ -30,11 +31,13 @@ _STATISTICS: Statistics = {
     "Maximum of positives": Maximum("positives"),
 }
 _TOTALS = "compare what totals_along does with Dense's, tile by tile: is each tile counted once, in its own place?"
+_DIFFERENTIABLE = "autograd must see through totals_along: no .detach(), no no_grad, each total its own gradient"
 _GRADIENTS = "what a cell gets depends on it and on the totals of its whole line, not on those of its tile"
 
 
+@torch.inference_mode(False)  # which ends no_grad, too: nothing is right or wrong where nothing is differentiated
 def check_engine(engine: Engine) -> str:
-    """Does this engine give the totals, losses and gradients that `Dense` gives?
+    """Does this engine give the totals, losses and gradients of both that `Dense` gives?
 
     It is tried in float64 on every kind of matrix that a loss of this package builds: pairs, equal ids, offsets,
     mirrored views and labels, private lists, lists looked up in a table, a similarity of the user's own, suspects
@@ -61,7 +64,7 @@ def check_engine(engine: Engine) -> str:
         broken("tiles", "engine must be an Engine.", got="None", expected="an instance", hint="Tiled(rows=3)")
     count = 0
     for trial in trials():
-        for law in (_tiles, _totals, _values, _pulled, _hardest):
+        for law in (_tiles, _totals, _slopes, _values, _pulled, _hardest):
             law(engine, trial)
         count += 1
     return f"{engine!r} computes what Dense() computes, on {count} kinds of score matrices."
@@ -89,15 +92,45 @@ def _tiles(engine: Engine, trial: Trial) -> None:
 def _totals(engine: Engine, trial: Trial) -> None:
     """Every statistic, along rows, and along columns where the keys are shared."""
     what = f"The totals must be Dense's ({trial.what})"
+    directions = _directions(trial)
+    with guarded("totals", what + ".", hint=_TOTALS):
+        found = engine.totals_along(trial.matrices, _STATISTICS, directions)
+    wanted = Dense().totals_along(trial.matrices, _STATISTICS, directions)
+    for dim, mine, right in zip(directions, found, wanted, strict=True):
+        compare("totals", f"{what}, along {_WAYS[dim]}", mine, right, than="Dense has it", hint=_TOTALS)
+
+
+def _directions(trial: Trial) -> tuple[int, ...]:
     alone = trial.matrices[0] if len(trial.matrices) == 1 and trial.matrices[0].shared else None
     turned = alone is not None and (trial.symmetric or alone.suspects is None)  # a limit may be for rows alone
-    directions = [ROWS, COLUMNS] if turned else [ROWS]
-    with guarded("totals", what + ".", hint=_TOTALS):
-        found = engine.totals_along(trial.matrices, _STATISTICS, tuple(directions))
-    wanted = Dense().totals_along(trial.matrices, _STATISTICS, tuple(directions))
-    for dim, mine, right in zip(directions, found, wanted, strict=True):
-        way = "rows" if dim == ROWS else "columns"
-        compare("totals", f"{what}, along {way}", mine, right, than="Dense has it", hint=_TOTALS)
+    return (ROWS, COLUMNS) if turned else (ROWS,)
+
+
+def _slopes(engine: Engine, trial: Trial) -> None:
+    """The gradient of each total by all operands: a loss of totals is not always computed by `loss`."""
+    statistics = _sloped(trial)
+    for dim in _directions(trial):
+        what = f"The gradient of the totals must be Dense's ({trial.what}), along {_WAYS[dim]}, by"
+        found, wanted = (_differentiated(one, trial, statistics, dim) for one in (engine, Dense()))
+        compare("gradient", what, found, wanted, than="Dense has it", hint=_DIFFERENTIABLE)
+
+
+def _sloped(trial: Trial) -> Statistics:
+    """The statistics that have a gradient there."""
+    return {name: s for name, s in _SLOPES.items() if trial.finite or isinstance(s, LogSumExp)}
+
+
+def _differentiated(engine: Engine, trial: Trial, statistics: Statistics, dim: int) -> dict[str, Tensor]:
+    """The gradients of a weighted sum of all totals; 0 where none flows."""
+    matrices, leaves = trial.leaves()
+    with guarded("gradient", f"The totals must be differentiable ({trial.what}).", hint=_DIFFERENTIABLE):
+        (totals,) = engine.totals_along(matrices, statistics, (dim,))
+        ends = [
+            (totals[name], torch.linspace(0.5, 1.5, len(totals[name]), dtype=torch.float64) / place)
+            for place, name in enumerate(statistics, start=1)
+            if totals[name].requires_grad
+        ]
+        return gradients(ends, leaves)
 
 
 def _asked(trial: Trial) -> Sequence[tuple[Objective, Reduction]]:
@@ -134,9 +167,7 @@ def _values(engine: Engine, trial: Trial) -> None:
 def _pulled(engine: Engine, trial: Trial) -> None:
     """What a block pulls on its operands, given whole lines."""
     what = f"pulled must be Dense's ({trial.what})"
-    statistics: dict[str, Statistic] = {
-        name: s for name, s in _SLOPES.items() if trial.finite or isinstance(s, LogSumExp)
-    }
+    statistics = _sloped(trial)
     matrix = trial.matrices[0]
     lines = _lines(matrix, statistics)
     wanted = list(matrix.operands())

@@ -2,24 +2,30 @@
 
 # N pairs, D features
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from inspect import signature
 
 import torch
 from torch import Tensor
 
-from info_nce.checks import WrongLossError, check_choice
+from info_nce.checks import DTypeError, WrongLossError, check_choice, fail
 from info_nce.mistakes import REMEDIES, RIGHT, Kind, Loss, known_mistakes, views_of
 
 __all__ = ["check_loss"]
 
+_OF_PAIRS = {"info_nce", "symmetric"}
 
+
+@torch.inference_mode(False)  # which ends no_grad, too
 def check_loss(function: Callable[..., object], kind: Kind = "info_nce") -> str:
     """Does this function compute the loss, in value and gradient, also where numbers become extreme?
 
-    It is tried on seven pairs, then on pairs at a small temperature. Where it differs from the library, it is compared
-    with functions that are wrong in the ways that people have found; the one that it agrees with is its mistake.
+    It is tried on seven pairs, on 24, on short vectors, then at a small temperature. Where it differs from the
+    library, it is compared with functions that are wrong in the ways that people have found; the one that it agrees
+    with is its mistake.
 
     Args:
         function: of yours: `function(query, positive_key, temperature)` with two tensors (N, D); for NT-Xent,
@@ -34,6 +40,7 @@ def check_loss(function: Callable[..., object], kind: Kind = "info_nce") -> str:
         WrongLossError: it does not. The text names the mistake, or calls it unknown, and shows both numbers;
             `error.mistake` is the name, or None.
         ArgumentError: kind is unknown.
+        DTypeError: function cannot be called like that.
 
     Example:
         >>> from info_nce import from_scratch
@@ -49,6 +56,7 @@ def check_loss(function: Callable[..., object], kind: Kind = "info_nce") -> str:
         'not normalised'
     """
     check_choice("kind", kind, RIGHT)
+    _takes(function, ("query", "positive_key", "temperature") if kind in _OF_PAIRS else ("views", "temperature"))
     right, name = RIGHT[kind]
     yours = partial(_called, function, kind)
     for trial in _trials():
@@ -60,8 +68,24 @@ def check_loss(function: Callable[..., object], kind: Kind = "info_nce") -> str:
     return f"This is {name}: value, gradient, and small temperatures agree."
 
 
+def _takes(function: object, arguments: tuple[str, ...]) -> None:
+    """Refuse what cannot be called like that; a module is called as its `forward` is."""
+    try:
+        signature(getattr(function, "forward", function)).bind(*arguments)  # type: ignore[arg-type]  # it may be anything
+    except TypeError as error:
+        fail(
+            DTypeError,
+            "function must take what the loss is made of.",
+            got=f"{function!r}: {error}",
+            expected=f"function({', '.join(arguments)}), by position",
+            hint="lambda q, k, t: mine(q, k, temperature=t); kind says what is given",
+        )
+    except ValueError:  # what is built in or scripted does not say what it takes
+        return
+
+
 def _called(function: Callable[..., object], kind: Kind, query: Tensor, key: Tensor, temperature: float) -> Tensor:
-    given = (query, key) if kind in {"info_nce", "symmetric"} else (views_of(query, key, kind),)
+    given = (query, key) if kind in _OF_PAIRS else (views_of(query, key, kind),)
     return function(*given, temperature)  # type: ignore[return-value]  # _is_scalar looks at it
 
 
@@ -80,18 +104,26 @@ class _Trial:
 
 
 def _trials() -> Iterator[_Trial]:
-    # made without the generator of whoever calls
-    angles = torch.arange(70, dtype=torch.float64).square().sin().reshape(2, 7, 5)
-    key = (angles[0] + angles[1]) * torch.linspace(0.5, 2, 7, dtype=torch.float64)[:, None]
-    ordinary = _Trial("the value for seven pairs", angles[0], key, 0.3)
+    ordinary = _Trial("the value for seven pairs", *_pairs(7), 0.3)
     yield ordinary
     yield replace(ordinary, what="the gradient for seven pairs", gradients=True)
-    axes = torch.eye(8)[:6]
+    query, key = _pairs(24)
+    yield _Trial("the value for 24 pairs", query, key, 0.3)  # ten hardest negatives are not all of them
+    # in float32, in which nobody sees an epsilon that does no harm
+    yield _Trial("the value for 24 pairs of short vectors", 0.05 * query.float(), 0.05 * key.float(), 0.3)
+    axes = torch.eye(8, dtype=torch.float32)[:6]
     yield _Trial("the value for perfect pairs at a temperature of 0.01", axes, axes, 0.01)
     yield _Trial("the gradient for perfect pairs at a temperature of 0.01", axes, axes, 0.01, gradients=True)
     # the first query's key is opposite to it, and another one's lies upon it: its probability is exp(-200)
     hopeless = torch.cat([-axes[:1], axes[:1], axes[2:]])
     yield _Trial("the value for a hopeless pair at a temperature of 0.01", axes, hopeless, 0.01)
+
+
+def _pairs(count: int) -> tuple[Tensor, Tensor]:
+    """Made without the generator of whoever calls."""
+    angles = torch.arange(10 * count, dtype=torch.float64).square().sin().reshape(2, count, 5)
+    lengths = torch.linspace(0.5, 2, count, dtype=torch.float64)[:, None]
+    return angles[0], (angles[0] + angles[1]) * lengths
 
 
 def _measured(loss: Loss, trial: _Trial) -> list[Tensor]:
@@ -137,24 +169,27 @@ def _recognised(
         theirs = _measured(wrong, trial)
         if not _agree(theirs, wanted) and _agree(found, theirs):
             return name, REMEDIES[name]
-    return _miscounted(yours, kind) or (None, "compare with info_nce.from_scratch, line by line")
+    return _miscounted(yours, kind, len(trial.query)) or (None, "compare with info_nce.from_scratch, line by line")
 
 
-def _miscounted(yours: Loss, kind: Kind) -> tuple[str, str] | None:
+def _miscounted(yours: Loss, kind: Kind, pairs: int) -> tuple[str, str] | None:
     """Where all embeddings are equal, the loss is log(number of candidates), whatever else may be wrong."""
-    same = torch.ones(5, 3, dtype=torch.float64)
-    count = 5 if kind in {"info_nce", "symmetric"} else 9
+    same = torch.ones(pairs, 3, dtype=torch.float64)
+    count = pairs if kind in _OF_PAIRS else 2 * pairs - 1
     candidates = float(yours(same, same, 0.3).detach().exp())
-    if not 0.5 < candidates < 1000 or abs(candidates - round(candidates)) > 1e-6 or round(candidates) == count:
+    if not 0.5 < candidates < 1000 or abs(candidates - round(candidates)) > 1e-6:
         return None
-    remedy = f"5 pairs with equal embeddings cost log({count}) = log of the candidates, not log({round(candidates)})"
-    return "wrong number of candidates", remedy
+    times = math.log(round(candidates), count)
+    if times and abs(times - round(times)) < 1e-9:  # twice log(7) is log(49): the right number, and another mistake
+        return None
+    wanted = f"{pairs} pairs with equal embeddings cost log({count}) = log of the candidates"
+    return "wrong number of candidates", f"{wanted}, not log({round(candidates)})"
 
 
 def _shown(numbers: list[Tensor]) -> str:
     if len(numbers) == 1:
         return f"{numbers[0].item():.6g}"
-    return " and ".join(f"{gradient.norm().item():.6g}" for gradient in numbers) + " (its length by either side)"
+    return " and ".join(f"{gradient.norm().item():.9g}" for gradient in numbers) + " (its length by either side)"
 
 
 def _error(mistake: str | None, got: str, expected: str, remedy: str) -> WrongLossError:

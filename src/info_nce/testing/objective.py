@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from info_nce.assemble import given_logits
+from info_nce.checks import check_number
 from info_nce.contrast import contrast
 from info_nce.engines import Dense, Engine, Tiled
 from info_nce.objectives import Objective
@@ -27,9 +28,11 @@ Reference = Callable[[list[float], list[float]], float]
 
 _ENGINES: tuple[Engine, ...] = (Tiled(3, 2), Tiled(rows=4))
 """Tiles that are parts of rows, and tiles that are whole ones: of those the formula is differentiated at once."""
+_LARGEST = "100.0, of a cosine at a temperature of 0.01"
 _MERGE = "a total that merges by +, logaddexp or max; a mean is a Sum and a Count, divided in per_query"
 
 
+@torch.inference_mode(False)  # which ends no_grad, too
 def check_objective(
     objective: Objective,
     reference: Reference | None = None,
@@ -57,6 +60,7 @@ def check_objective(
     Raises:
         BrokenLawError: it does not. `error.law` is "form", "merge", "identity", "pull", "engines", "gradient",
             "extremes" or "reference".
+        ArgumentError: `largest` or what is given is out of range; a `DTypeError` if it is no number.
 
     Example:
         >>> from info_nce.objectives import Softmax
@@ -66,6 +70,9 @@ def check_objective(
         >>> check_objective(Softmax(), by_hand)
         'Softmax(label_smoothing=0.0) keeps the laws, and agrees with the reference.'
     """
+    check_number("largest", largest, low=0, low_open=True, high=torch.finfo(torch.float32).max, hint=_LARGEST)
+    for name, value in (given or {}).items():
+        check_number(f"given[{name!r}]", value, hint='given={"floor": -5.0}')
     _form(objective, given)
     for name, statistic in objective.statistics().items():
         _merge(name, statistic)
@@ -95,7 +102,8 @@ def _form(objective: Objective, given: Mapping[str, float] | None) -> None:
             hint="check_objective(Mine()), not check_objective(Mine)",
         )
     statistics = objective.statistics()
-    if not statistics or not all(isinstance(one, Statistic) for one in statistics.values()):
+    named = isinstance(statistics, Mapping) and statistics
+    if not named or not all(isinstance(one, Statistic) for one in statistics.values()):
         broken(
             "form",
             "statistics() must name the totals that the formula needs.",
@@ -104,21 +112,33 @@ def _form(objective: Objective, given: Mapping[str, float] | None) -> None:
             hint='{"rivals": LogSumExp("negatives")}',
         )
     trial = next(iter(trials()))
-    totals = Dense().totals(trial.matrices, statistics)
+    totals = Dense().totals(trial.matrices, statistics) | _given(given, 7)
+    before, shown = {name: total.clone() for name, total in totals.items()}, dict(totals)
     hint = "use the totals by the names that statistics() gives them, and what is given to the formula"
     with guarded("form", "per_query must be computed from the totals.", hint=hint):
-        losses = objective.per_query({**totals, **_given(given, 7)})
-        counted = objective.counted({**totals, **_given(given, 7)})
-    if not isinstance(losses, Tensor) or losses.shape != (7,):
-        got = f"shape {tuple(losses.shape)}" if isinstance(losses, Tensor) else repr(losses)
-        broken(
-            "form", "per_query must give one loss per query.", got=got, expected="shape (7,)", hint="no .mean() in it"
-        )
-    if counted is not None and (counted.shape != (7,) or counted.dtype != torch.bool):
-        got = f"{tuple(counted.shape)} of {counted.dtype}"
-        broken(
-            "form", "counted must say which queries count.", got=got, expected="(7,) of torch.bool", hint="or None: all"
-        )
+        losses = objective.per_query(shown)
+        counted = objective.counted(shown)
+    for name, total in totals.items():
+        if not torch.equal(total, before[name]):
+            broken(
+                "form",
+                "The formula must leave the totals as they are: the gradient needs them.",
+                got=f"{name!r} changed in place",
+                expected="a new tensor",
+                hint="total = total + 1, not total += 1 or total.add_(1)",
+            )
+    hint = "no .mean() and no .float() in it; dtype=total[...].dtype for tensors that it makes"
+    _one_each("per_query must give one loss per query, in the dtype of the totals.", losses, torch.float64, hint=hint)
+    if counted is not None:
+        _one_each("counted must say which queries count.", counted, torch.bool, hint="or None: all")
+
+
+def _one_each(what: str, value: object, dtype: torch.dtype, *, hint: str) -> None:
+    """Refuse what is not one number for each of seven queries."""
+    got = f"shape {tuple(value.shape)} of {value.dtype}" if isinstance(value, Tensor) else repr(value)
+    wanted = f"shape (7,) of {dtype}"
+    if got != wanted:
+        broken("form", what, got=got, expected=wanted, hint=hint)
 
 
 def _tile() -> Tile:
@@ -198,12 +218,15 @@ def _measured(
 def _engines(objective: Objective, given: Mapping[str, float] | None) -> None:
     """Engines and tile sizes are nobody's business."""
     hint = (
-        "per_query sees totals of whole rows, one number per query: nothing in it may depend on the batch or its order"
+        "per_query sees totals of whole rows, one number per query: nothing in it may depend on the batch or its "
+        "order, nor be rounded (.float())"
     )
+    way = "no .detach(), no torch.no_grad() and nothing in place (+=, add_) in per_query"
     for trial in trials():
         if not trial.finite or not len(trial.matrices[0].query):
             continue  # what a formula makes of no number is its own business
-        right = _measured(objective, Dense(), trial, given)
+        with guarded("gradient", f"The loss must be differentiable ({trial.what}).", hint=way):
+            right = _measured(objective, Dense(), trial, given)
         for engine in _ENGINES:
             what = f"{engine!r} and Dense() must agree ({trial.what})"
             with guarded("engines", what + ".", hint=hint):
@@ -241,8 +264,9 @@ def _extremes(objective: Objective, given: Mapping[str, float] | None, largest: 
     for engine in (Dense(), Tiled(2, 3)):
         logits = torch.tensor(list(rows.values()), dtype=torch.float32, requires_grad=True)
         matrix = replace(given_logits(logits, Partner(torch.zeros(5, dtype=torch.int64))), out=Listed(out))
-        values = contrast(matrix, objective, engine=engine, given=_given(given, 5, torch.float32), reduction="none")
-        (slopes,) = torch.autograd.grad(values.sum(), logits)
+        with guarded("extremes", "The loss must be computed in float32, too.", hint="tensors of total[...].dtype"):
+            values = contrast(matrix, objective, engine=engine, given=_given(given, 5, torch.float32), reduction="none")
+            (slopes,) = torch.autograd.grad(values.sum(), logits)
         for what, value, slope in zip(rows, values, slopes, strict=True):
             if not (value.isfinite() and slope.isfinite().all()):
                 broken(
