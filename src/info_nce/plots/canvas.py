@@ -2,8 +2,10 @@
 
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final
 
 import numpy as np
@@ -31,6 +33,8 @@ SMALL: Final = 9.0
 MOST_CLASSES: Final = 20
 SUFFIXES: Final = (".png", ".svg", ".pdf")
 _EDGE = 0.06
+# Settings of matplotlib are everybody's, and so are its filters of warnings.
+_SAVING = Lock()
 
 
 def canvas(height: float) -> tuple[Figure, Axes]:
@@ -180,7 +184,7 @@ def save(figure: Figure, path: str | Path, *, dots_per_inch: int = 200) -> Path:
         dots_per_inch: of a PNG, and of what is a picture inside of the others.
 
     Returns:
-        The file. The same figure gives the same bytes.
+        The file. The same figure gives the same bytes; one of yours in a tight layout may move on a little.
 
     Raises:
         SettingError: the suffix is another one.
@@ -191,8 +195,24 @@ def save(figure: Figure, path: str | Path, *, dots_per_inch: int = 200) -> Path:
     undated: dict[str, Any] = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
     content = io.BytesIO()
     # the same ids each time, and letters that can be searched for
-    with mpl.rc_context({"svg.hashsalt": "info-nce", "pdf.fonttype": 42}), warnings.catch_warnings():
+    settings: dict[str, Any] = {"svg.hashsalt": "info-nce", "pdf.fonttype": 42}
+    with _SAVING, _left_in_place(figure), mpl.rc_context(settings), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         figure.savefig(content, format=kind, dpi=dots_per_inch, metadata=undated)
     write_safely(file, content.getvalue())
     return file
+
+
+@contextmanager
+def _left_in_place(figure: Figure) -> Iterator[None]:
+    """Put all axes back where they were: a constrained layout begins where the last one ended, and moves on a little."""
+    before = [
+        (axes, axes.get_in_layout(), axes.get_position(original=True), axes.get_position()) for axes in figure.axes
+    ]
+    try:
+        yield
+    finally:
+        for axes, in_layout, original, active in before:
+            axes.set_position(original, "original")
+            axes.set_position(active, "active")
+            axes.set_in_layout(in_layout)  # setting a position takes axes out of it
