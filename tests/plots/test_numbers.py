@@ -301,9 +301,11 @@ def test_a_direction_that_is_nothing_falls_out_of_the_spectrum() -> None:
     ("given", "says"),
     [
         (torch.ones(5, 3), "one point"),
-        (torch.ones(1, 3), "two items"),
-        (torch.ones(5), "two items"),
-        (torch.arange(12).reshape(4, 3), "two items"),
+        (torch.ones(1, 3), "2 items"),
+        (torch.ones(5), "2 items"),
+        (torch.arange(12).reshape(4, 3), "2 items"),
+        (torch.ones(4, 3).numpy(), "2 items.*\n.*type ndarray"),
+        ("mine", "2 items"),
         ({}, "one to four"),
         ({str(i): torch.eye(3) for i in range(5)}, "one to four"),
     ],
@@ -342,7 +344,7 @@ def test_the_bound_is_drawn_with_two_errors_below_log_k_and_the_truth() -> None:
 
 
 @pytest.mark.parametrize(
-    ("candidates", "values", "errors"), [((), (), None), ((2,), (1, 2), None), ((2,), (1,), ()), ((0,), (1,), None)]
+    ("candidates", "values", "errors"), [((), (), None), ((2,), (1, 2), None), ((2,), (1,), ()), ((2.5,), (1,), None)]
 )
 def test_a_bound_with_holes_is_refused(
     candidates: tuple[int, ...], values: tuple[float, ...], errors: tuple[float, ...] | None
@@ -353,7 +355,41 @@ def test_a_bound_with_holes_is_refused(
 
 @pytest.mark.parametrize(
     "setting",
-    [{"candidates": (0, 2)}, {"information": -1.0}, {"information": math.nan}, {"dimension": 0}, {"batches": 1}],
+    [
+        {"candidates": (0, 4)},
+        {"candidates": (math.nan, 4)},
+        {"values": (math.nan, 1.0)},
+        {"values": (0.5, math.inf)},
+        {"values": (0.5, None)},
+        {"errors": (0.1, -1.0)},
+        {"information": math.nan},
+        {"information": math.inf},
+        {"information": -1.0},
+    ],
+)
+def test_a_bound_of_what_it_cannot_be_is_refused(setting: dict[str, Any]) -> None:
+    with pytest.raises(SettingError, match=f"{next(iter(setting))} must be"):
+        plots.information_bound(**{"candidates": (2, 4), "values": (0.5, 1.0), **setting})
+
+
+def test_a_bound_takes_what_torch_computed() -> None:
+    figure = plots.information_bound(torch.tensor([2, 4]), [torch.tensor(0.5, requires_grad=True), torch.tensor(1.0)])
+    close(figure.axes[0].containers[0][0].get_xydata(), [(2, 0.5), (4, 1)])
+    assert title(figure).startswith("With 4 candidates the loss vouches for 1.00 nats")
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"candidates": (0, 2)},
+        {"candidates": ()},
+        {"candidates": (2.5,)},
+        {"information": -1.0},
+        {"information": math.nan},
+        {"dimension": 0},
+        {"batches": 1},
+        {"seed": 0.5},
+    ],
 )
 def test_gaussians_that_are_none_are_refused(setting: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"{next(iter(setting))} (is out of range|must be)"):

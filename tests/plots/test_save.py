@@ -3,6 +3,7 @@
 import io
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import pytest
@@ -65,3 +66,9 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> Non
     with pytest.raises(RunError, match="cannot be written"):
         plots.save(figure(), tmp_path / "a.png")
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+@pytest.mark.parametrize("dots", [0, "many"])
+def test_a_picture_without_dots_is_refused(dots: Any, tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="dots_per_inch is out of range"):
+        plots.save(figure(), tmp_path / "a.png", dots_per_inch=dots)

@@ -4,13 +4,16 @@ import io
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from numbers import Integral
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
+from info_nce.checks import finite
 from info_nce.errors import SettingError, needs_extra
 from info_nce.plots.palette import BLUE, INK, LINE, MUTED
 from info_nce.recipes.files import write_safely
@@ -145,17 +148,55 @@ def shortened(name: str, most: int = 16) -> str:
     return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
-def check_least(**given: tuple[float, float]) -> None:
-    """Refuse settings below their least values.
+def check_least(**given: tuple[object, int]) -> None:
+    """Refuse settings that are no whole numbers, or below their least values.
 
     Raises:
         SettingError: names the first.
     """
     for name, (value, least) in given.items():
-        if not value >= least:  # true for NaN as well
+        if not isinstance(value, Integral) or value < least:
             raise SettingError(
-                f"{name} is out of range.", got=f"{name}={value}", expected=f"at least {least}", advice="leave it out"
+                f"{name} is out of range.",
+                got=f"{name}={value!r}",
+                expected=f"a whole number from {least} on",
+                advice="leave it out",
             )
+
+
+def check_items(name: str, embeddings: object, least: int = 1) -> None:
+    """Refuse what are no embeddings of so many items.
+
+    Raises:
+        SettingError: another type, or another shape.
+        ArgumentError: a number is not finite.
+    """
+    tensor = embeddings if isinstance(embeddings, Tensor) else None
+    if tensor is None or tensor.dim() != 2 or len(tensor) < least or 0 in tensor.shape or not tensor.is_floating_point():
+        raise SettingError(
+            f"{name} must be embeddings of at least {least} item{'s'[: least > 1]}.",
+            got=f"type {type(embeddings).__name__}" if tensor is None else f"{tuple(tensor.shape)} of {tensor.dtype}",
+            expected=f"a tensor (n, d) with n >= {least} and d >= 1, floating-point",
+            advice="one row for each item, such as the encoder's output",
+        )
+    finite(**{name: tensor})
+
+
+def as_number(name: str, value: object) -> float:
+    """Read a number, or a tensor of one.
+
+    Raises:
+        SettingError: it is none.
+    """
+    try:
+        return float(getattr(value, "item", lambda: value)())
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise SettingError(
+            f"{name} must be a number.",
+            got=f"{name}={shortened(repr(value), 60)}",
+            expected="a float, or a tensor of one number",
+            advice="loss.mean().item()",
+        ) from error
 
 
 def figure_path(path: str | Path) -> Path:
@@ -187,9 +228,10 @@ def save(figure: Figure, path: str | Path, *, dots_per_inch: int = 200) -> Path:
         The file. The same figure gives the same bytes; one of yours in a tight layout may move on a little.
 
     Raises:
-        SettingError: the suffix is another one.
+        SettingError: the suffix is another one, or there are no dots.
         RunError: the file cannot be written.
     """
+    check_least(dots_per_inch=(dots_per_inch, 1))
     file = figure_path(path)
     kind = file.suffix.lower().removeprefix(".")
     undated: dict[str, Any] = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
