@@ -412,6 +412,41 @@ def test_the_plane_of_pca_is_that_of_the_largest_eigenvalues() -> None:
     assert found.shares == pytest.approx(tuple(strengths[:-3:-1] / strengths.sum()))
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+@pytest.mark.parametrize("layout", [plots.pca, plots.tsne])
+def test_embeddings_of_any_length_lie_where_their_directions_do(layout: Any, scale: float) -> None:
+    embeddings = drawn(20, 8).double()
+    close(layout((embeddings * scale).float()).at, layout((embeddings * scale).float().double() / scale).at, atol=1e-6)
+    assert len(np.unique(layout((embeddings * scale).float()).at[:, 0])) == 20
+
+
+@pytest.mark.parametrize(
+    ("embeddings", "places"),
+    [
+        (torch.ones(20, 8), 1),
+        (torch.zeros(1000, 8), 1),
+        (torch.ones(1, 3), 1),
+        (torch.linspace(1, 2, 40, dtype=torch.float64)[:, None] * torch.tensor([1.0, 2.0, 3.0]), 1),
+        (torch.ones(40, 8).double() + 1e-15 * drawn(40, 8), 1),
+        (torch.ones(40, 1).index_fill(0, torch.arange(9), -1), 2),
+        (torch.eye(8)[torch.arange(200) % 2], 2),
+        (torch.eye(8)[torch.arange(200) % 3], 3),
+    ],
+)
+@pytest.mark.parametrize("layout", [plots.pca, plots.tsne])
+def test_equal_items_lie_on_one_place(layout: Any, embeddings: Tensor, places: int) -> None:
+    assert len(np.unique(layout(embeddings).at.round(3), axis=0)) == places
+
+
+@pytest.mark.parametrize(
+    "given", [drawn(40, 3).int(), drawn(40, 3) * 1j, drawn(40, 3).numpy(), drawn(40, 1)[:, 0], drawn(0, 3), [[1.0]]]
+)
+@pytest.mark.parametrize("layout", [plots.pca, plots.tsne, plots.projection])
+def test_only_embeddings_have_a_place(layout: Any, given: Any) -> None:
+    with pytest.raises(SettingError, match="embeddings must be embeddings of at least 1 item"):
+        layout(given)
+
+
 def test_every_item_is_a_point_of_its_class() -> None:
     embeddings, labels = drawn(40, 5), torch.arange(40) % 9
     figure = plots.projection(embeddings, labels=labels, layout=plots.pca)
@@ -466,8 +501,8 @@ def test_points_need_no_labels_and_one_or_equal_items_have_a_map() -> None:
         ({"images": torch.zeros(3, 1, 8, 8, dtype=torch.uint8)}, "one of images for each"),
         ({"images": torch.zeros(4, 1, 8, 8)}, "must be bytes"),
         ({"labels": torch.full((4,), 2), "names": ("a", "b")}, "must have a name"),
-        ({"embeddings": torch.zeros(0, 3)}, "needs embeddings"),
-        ({"embeddings": torch.zeros(4, dtype=torch.int64)}, "needs embeddings"),
+        ({"embeddings": torch.zeros(0, 3)}, "must be embeddings"),
+        ({"embeddings": torch.zeros(4, dtype=torch.int64)}, "must be embeddings"),
     ],
 )
 def test_what_fits_no_map_is_refused(settings: dict[str, Tensor], says: str) -> None:
@@ -475,9 +510,10 @@ def test_what_fits_no_map_is_refused(settings: dict[str, Tensor], says: str) -> 
         plots.projection(**{"embeddings": torch.eye(4), **settings})  # type: ignore[arg-type]  # all kinds of settings
 
 
-def test_a_place_that_is_no_number_is_named() -> None:
+@pytest.mark.parametrize("layout", [plots.pca, plots.tsne, plots.projection])
+def test_a_place_that_is_no_number_is_named(layout: Any) -> None:
     with pytest.raises(checks.ArgumentError, match=r"embeddings\[1, 0\] = nan"):
-        plots.projection(torch.tensor([[1.0], [math.nan]]))
+        layout(torch.tensor([[1.0], [math.nan]]))
 
 
 # Training.

@@ -1,5 +1,6 @@
 """Who lies beside whom? Embeddings on a flat map, as points and as pictures."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,12 +10,11 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
-from info_nce import checks
 from info_nce.errors import SettingError, needs_extra
-from info_nce.plots.canvas import SMALL, WIDTH, canvas, shortened, titled
+from info_nce.plots.canvas import SMALL, WIDTH, canvas, check_items, shortened, titled
 from info_nce.plots.palette import INK, MUTED, OF_CLASSES, PAPER, class_colour, class_marker
+from info_nce.similarity import unit
 
 with needs_extra("plots"):
     from matplotlib.axes import Axes
@@ -46,9 +46,15 @@ class Places:
 
 
 def pca(embeddings: Float[Tensor, "n d"]) -> Places:
-    """Where do embeddings lie in the plane that has most of their variance? At unit length, as the cosine sees them."""
-    points = _units(embeddings)
-    left, strengths, _ = np.linalg.svd(points - points.mean(0), full_matrices=False)
+    """Where do embeddings lie in the plane that has most of their variance? At unit length, as the cosine sees them.
+
+    Raises:
+        SettingError: these are no embeddings.
+        ArgumentError: a number is not finite.
+    """
+    points = _around_their_mean(embeddings)
+    left, strengths, _ = np.linalg.svd(points, full_matrices=False)
+    strengths[strengths < _rounding(points)] = 0
     flat = np.zeros((len(points), 2))
     flat[:, : len(strengths)] = (left * strengths)[:, :2]
     total = np.square(strengths).sum()
@@ -59,6 +65,12 @@ def pca(embeddings: Float[Tensor, "n d"]) -> Places:
 def tsne(embeddings: Float[Tensor, "n d"]) -> Places:
     """Where do embeddings lie on a map that keeps neighbours together? Distances between far groups mean nothing.
 
+    Those that lie on a line or in a point have no such map: theirs is that of `pca`.
+
+    Raises:
+        SettingError: these are no embeddings.
+        ArgumentError: a number is not finite.
+
     Source:
         van der Maaten and Hinton 2008, "Visualizing Data using t-SNE".
     """
@@ -66,7 +78,10 @@ def tsne(embeddings: Float[Tensor, "n d"]) -> Places:
         from sklearn.manifold import TSNE  # noqa: PLC0415 (the other figures need none of these)
         from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # noqa: PLC0415 - it ships no types
 
-    points = _units(embeddings)
+    points = _around_their_mean(embeddings)
+    if np.linalg.matrix_rank(points, tol=_rounding(points)) < 2:  # of a point, scikit-learn kills the interpreter
+        return pca(embeddings)
+    points /= np.abs(points).max()
     perplexity = min(_PERPLEXITY, (len(points) - 1) / 3)
     with threadpool_limits(1):
         flat = TSNE(perplexity=perplexity, init="pca", random_state=0, n_jobs=1).fit_transform(points)
@@ -80,9 +95,7 @@ def places_on_a_map(embeddings: Float[Tensor, "n d"]) -> Places:
         Places that are the same at every call: by t-SNE; by PCA for a handful of items and for embeddings that lie on a
         line.
     """
-    points = _units(embeddings)
-    few = len(points) < _FEWEST_FOR_TSNE or np.linalg.matrix_rank(points - points.mean(0)) < 2
-    return (pca if few else tsne)(embeddings)
+    return (pca if len(embeddings) < _FEWEST_FOR_TSNE else tsne)(embeddings)
 
 
 def projection(
@@ -112,13 +125,7 @@ def projection(
     Source:
         van der Maaten and Hinton 2008, "Visualizing Data using t-SNE".
     """
-    if embeddings.dim() != 2 or not len(embeddings) or not embeddings.is_floating_point():
-        raise SettingError(
-            "a map needs embeddings.",
-            got=f"{tuple(embeddings.shape)} of {embeddings.dtype}",
-            expected="(n, d) with n >= 1, floating-point",
-            advice="one row for each item, such as the encoder's output",
-        )
+    check_items("embeddings", embeddings)
     for name, given in (("labels", labels), ("images", images)):
         if given is not None and len(given) != len(embeddings):
             raise SettingError(
@@ -141,7 +148,6 @@ def projection(
             expected="(n, channels, height, width) of torch.uint8",
             advice="(255 * images).round().to(torch.uint8)",
         )
-    checks.finite(embeddings=embeddings)
     found = (layout or places_on_a_map)(embeddings)
     kinds = np.zeros(len(embeddings), dtype=np.int64) if labels is None else labels.cpu().numpy()
     figure, axes = canvas(WIDTH * _SHAPE + 0.6)
@@ -268,9 +274,16 @@ def _draw(
         )
 
 
-def _units(embeddings: Float[Tensor, "n d"]) -> Float[np.ndarray, "n d"]:
-    units: NDArray[np.float64] = functional.normalize(embeddings.detach().cpu().float(), dim=1).double().numpy()
-    return units
+def _around_their_mean(embeddings: Float[Tensor, "n d"]) -> NDArray[np.float64]:
+    check_items("embeddings", embeddings)
+    points = unit(embeddings.detach().cpu().double())
+    centred: NDArray[np.float64] = (points - points.mean(0)).numpy()
+    return centred
+
+
+def _rounding(points: NDArray[np.float64]) -> float:
+    """How strong a direction becomes in which items of unit length differ by nothing but rounding."""
+    return 1e-14 * math.sqrt(len(points))
 
 
 def _fitted(flat: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
