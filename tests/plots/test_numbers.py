@@ -373,7 +373,8 @@ def test_a_bound_of_what_it_cannot_be_is_refused(setting: dict[str, Any]) -> Non
 
 
 def test_a_bound_takes_what_torch_computed() -> None:
-    figure = plots.information_bound(torch.tensor([2, 4]), [torch.tensor(0.5, requires_grad=True), torch.tensor(1.0)])
+    values: Any = [torch.tensor(0.5, requires_grad=True), torch.tensor(1.0)]
+    figure = plots.information_bound((2, 4), values)
     close(figure.axes[0].containers[0][0].get_xydata(), [(2, 0.5), (4, 1)])
     assert title(figure).startswith("With 4 candidates the loss vouches for 1.00 nats")
 
@@ -498,6 +499,18 @@ def test_points_need_no_labels_and_one_or_equal_items_have_a_map() -> None:
     ("settings", "says"),
     [
         ({"labels": torch.zeros(3, dtype=torch.int64)}, "one of labels for each"),
+        ({"labels": torch.zeros(4)}, "one of labels for each"),
+        ({"labels": torch.zeros(4, 1, dtype=torch.int64)}, "one of labels for each"),
+        ({"labels": torch.zeros(4, dtype=torch.int64).numpy()}, "one of labels for each.*\n.*type ndarray"),
+        ({"labels": [0, 1, 0, 1]}, "one of labels for each.*\n.*type list"),
+        ({"labels": torch.tensor([0, 1, -1, 1])}, "from 0 on"),
+        ({"images": torch.zeros(4, 8, 8, 3, dtype=torch.uint8)}, "channels before height"),
+        ({"images": [None] * 4}, "must be bytes"),
+        ({"layout": "pca"}, "layout must be a function"),
+        ({"layout": lambda _: None}, "a place from 0 to 1"),
+        ({"layout": lambda given: plots.pca(given[1:])}, "a place from 0 to 1"),
+        ({"layout": lambda _: plots.Places(np.full((4, 2), 2.0), "mine")}, "a place from 0 to 1"),
+        ({"layout": lambda _: plots.Places(np.full((4, 2), math.nan), "mine")}, "a place from 0 to 1"),
         ({"images": torch.zeros(3, 1, 8, 8, dtype=torch.uint8)}, "one of images for each"),
         ({"images": torch.zeros(4, 1, 8, 8)}, "must be bytes"),
         ({"labels": torch.full((4,), 2), "names": ("a", "b")}, "must have a name"),
@@ -505,9 +518,9 @@ def test_points_need_no_labels_and_one_or_equal_items_have_a_map() -> None:
         ({"embeddings": torch.zeros(4, dtype=torch.int64)}, "must be embeddings"),
     ],
 )
-def test_what_fits_no_map_is_refused(settings: dict[str, Tensor], says: str) -> None:
+def test_what_fits_no_map_is_refused(settings: dict[str, Any], says: str) -> None:
     with pytest.raises(SettingError, match=says):
-        plots.projection(**{"embeddings": torch.eye(4), **settings})  # type: ignore[arg-type]  # all kinds of settings
+        plots.projection(**{"embeddings": torch.eye(4), **settings})
 
 
 @pytest.mark.parametrize("layout", [plots.pca, plots.tsne, plots.projection])

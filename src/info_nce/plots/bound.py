@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from info_nce import info_nce
 from info_nce.diagnostics import CorrelatedGaussian, info_nce_bound
 from info_nce.errors import SettingError, needs_extra
-from info_nce.plots.canvas import as_number, canvas, check_least, legend, plain_numbers, shortened, titled
+from info_nce.plots.canvas import canvas, legend, plain_numbers, titled
+from info_nce.plots.given import as_number, check_least, shortened
 from info_nce.plots.palette import BLUE, INK, MUTED
 from info_nce.similarity import DotProduct
 

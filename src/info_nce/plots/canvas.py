@@ -4,17 +4,15 @@ import io
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from numbers import Integral
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
-from info_nce.checks import finite
 from info_nce.errors import SettingError, needs_extra
+from info_nce.plots.given import check_least
 from info_nce.plots.palette import BLUE, INK, LINE, MUTED
 from info_nce.recipes.files import write_safely
 
@@ -143,62 +141,6 @@ def number(value: float) -> str:
     return f"{value:.2f}".replace("-", "−")
 
 
-def shortened(name: str, most: int = 16) -> str:
-    """Cut a long name, and show that it was cut."""
-    return name if len(name) <= most else f"{name[: most - 1]}…"
-
-
-def check_least(**given: tuple[object, int]) -> None:
-    """Refuse settings that are no whole numbers, or below their least values.
-
-    Raises:
-        SettingError: names the first.
-    """
-    for name, (value, least) in given.items():
-        if not isinstance(value, Integral) or value < least:
-            raise SettingError(
-                f"{name} is out of range.",
-                got=f"{name}={value!r}",
-                expected=f"a whole number from {least} on",
-                advice="leave it out",
-            )
-
-
-def check_items(name: str, embeddings: object, least: int = 1) -> None:
-    """Refuse what are no embeddings of so many items.
-
-    Raises:
-        SettingError: another type, or another shape.
-        ArgumentError: a number is not finite.
-    """
-    tensor = embeddings if isinstance(embeddings, Tensor) else None
-    if tensor is None or tensor.dim() != 2 or len(tensor) < least or 0 in tensor.shape or not tensor.is_floating_point():
-        raise SettingError(
-            f"{name} must be embeddings of at least {least} item{'s'[: least > 1]}.",
-            got=f"type {type(embeddings).__name__}" if tensor is None else f"{tuple(tensor.shape)} of {tensor.dtype}",
-            expected=f"a tensor (n, d) with n >= {least} and d >= 1, floating-point",
-            advice="one row for each item, such as the encoder's output",
-        )
-    finite(**{name: tensor})
-
-
-def as_number(name: str, value: object) -> float:
-    """Read a number, or a tensor of one.
-
-    Raises:
-        SettingError: it is none.
-    """
-    try:
-        return float(getattr(value, "item", lambda: value)())
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise SettingError(
-            f"{name} must be a number.",
-            got=f"{name}={shortened(repr(value), 60)}",
-            expected="a float, or a tensor of one number",
-            advice="loss.mean().item()",
-        ) from error
-
-
 def figure_path(path: str | Path) -> Path:
     """Which file is meant?
 
@@ -237,8 +179,8 @@ def save(figure: Figure, path: str | Path, *, dots_per_inch: int = 200) -> Path:
     undated: dict[str, Any] = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
     content = io.BytesIO()
     # the same ids each time, and letters that can be searched for
-    settings: dict[str, Any] = {"svg.hashsalt": "info-nce", "pdf.fonttype": 42}
-    with _SAVING, _left_in_place(figure), mpl.rc_context(settings), warnings.catch_warnings():
+    same = mpl.rc_context({"svg.hashsalt": "info-nce", "pdf.fonttype": 42})
+    with _SAVING, _left_in_place(figure), same, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         figure.savefig(content, format=kind, dpi=dots_per_inch, metadata=undated)
     write_safely(file, content.getvalue())
@@ -247,7 +189,7 @@ def save(figure: Figure, path: str | Path, *, dots_per_inch: int = 200) -> Path:
 
 @contextmanager
 def _left_in_place(figure: Figure) -> Iterator[None]:
-    """Put all axes back where they were: a constrained layout begins where the last one ended, and moves on a little."""
+    """Put all axes back where they were: a constrained layout begins where the last one ended, and moves on."""
     before = [
         (axes, axes.get_in_layout(), axes.get_position(original=True), axes.get_position()) for axes in figure.axes
     ]

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
 from info_nce.errors import SettingError, needs_extra
-from info_nce.plots.canvas import SMALL, WIDTH, canvas, check_items, shortened, titled
+from info_nce.plots.canvas import SMALL, WIDTH, canvas, titled
+from info_nce.plots.given import check_images, check_items, check_labels, described, shortened
 from info_nce.plots.palette import INK, MUTED, OF_CLASSES, PAPER, class_colour, class_marker
 from info_nce.similarity import unit
 
@@ -113,43 +113,34 @@ def projection(
         labels: the class of each, from 0 on; its colour and marker.
         names: of the classes, written where each has its middle; of more than 14 classes, none is.
         images: drawn at their places, as many as fit without overlap; those that come first are drawn first.
-        layout: `pca`, `tsne`, or a function of yours; by default t-SNE, and PCA for fewer than 30 items.
+        layout: `pca`, `tsne`, or a function of yours to `Places`; by default t-SNE, and PCA for fewer than 30 items.
 
     Returns:
         A map. Near items are alike; on a t-SNE map distances between far groups mean nothing.
 
     Raises:
-        SettingError: these are no embeddings, or there is not one label and one picture of bytes for each.
+        SettingError: these are no embeddings, there is not one label and one picture of bytes for each, or the layout
+            does not give each a place.
         ArgumentError: a number is not finite.
 
     Source:
         van der Maaten and Hinton 2008, "Visualizing Data using t-SNE".
     """
     check_items("embeddings", embeddings)
-    for name, given in (("labels", labels), ("images", images)):
-        if given is not None and len(given) != len(embeddings):
-            raise SettingError(
-                f"there must be one of {name} for each embedding.",
-                got=f"{len(given)} {name} for {len(embeddings)} embeddings",
-                expected=len(embeddings),
-                advice="choose the same rows of both",
-            )
-    if labels is not None and names and not 0 <= int(labels.min()) <= int(labels.max()) < len(names):
+    if labels is not None:
+        check_labels(labels, len(embeddings), names)
+    if images is not None:
+        check_images(images, len(embeddings))
+    if layout is not None and not callable(layout):
         raise SettingError(
-            "every label must have a name.",
-            got=f"labels from {int(labels.min())} to {int(labels.max())} and {len(names)} names",
-            expected=f"labels from 0 to {len(names) - 1}",
-            advice="leave names out, or give one for each class",
-        )
-    if images is not None and (images.dim() != 4 or images.dtype != torch.uint8):
-        raise SettingError(
-            "images must be bytes.",
-            got=f"images {tuple(images.shape)} of {images.dtype}",
-            expected="(n, channels, height, width) of torch.uint8",
-            advice="(255 * images).round().to(torch.uint8)",
+            "layout must be a function.",
+            got=f"layout={layout!r}",
+            expected="pca, tsne, or a function of embeddings that returns Places",
+            advice="layout=info_nce.plots.pca",
         )
     found = (layout or places_on_a_map)(embeddings)
-    kinds = np.zeros(len(embeddings), dtype=np.int64) if labels is None else labels.cpu().numpy()
+    _check_places(found, len(embeddings))
+    kinds = np.zeros(len(embeddings), dtype=np.int64) if labels is None else labels.cpu().long().numpy()
     figure, axes = canvas(WIDTH * _SHAPE + 0.6)
     words = labels_on_map(found.at, kinds, () if labels is None else names, size=SMALL, inches=(WIDTH, WIDTH * _SHAPE))
     pictures = None
@@ -170,6 +161,17 @@ def projection(
         note = "The plane in which the embeddings vary most."
     note += "" if labels is None else " Colours: classes."
     return titled(figure, f"A {found.method} map of {len(embeddings):,} embeddings{classes}.", note)
+
+
+def _check_places(found: object, count: int) -> None:
+    at = found.at if isinstance(found, Places) and isinstance(found.at, np.ndarray) else np.empty(0)
+    if at.shape != (count, 2) or not ((at >= 0) & (at <= 1)).all():
+        raise SettingError(
+            "a layout must give each embedding a place from 0 to 1 in both directions.",
+            got=f"at {at.shape} from {at.min():.3g} to {at.max():.3g}" if at.size else described(found),
+            expected=f"Places with at ({count}, 2), from 0 to 1",
+            advice="Places((at - at.min(0)) / (at.max(0) - at.min(0)), 'my method')",
+        )
 
 
 @dataclass(frozen=True, slots=True)

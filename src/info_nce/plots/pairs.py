@@ -14,7 +14,8 @@ from torch import Tensor
 from info_nce import info_nce
 from info_nce.engines import Dense
 from info_nce.errors import SettingError, needs_extra
-from info_nce.plots.canvas import MOST_CLASSES, SIZE, SMALL, canvas, panels, plain_bar, shortened, titled
+from info_nce.plots.canvas import MOST_CLASSES, SIZE, SMALL, canvas, panels, plain_bar, titled
+from info_nce.plots.given import shortened
 from info_nce.plots.palette import INK, POSITIVE
 from info_nce.similarity import Cosine, Similarity
 

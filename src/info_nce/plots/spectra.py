@@ -7,7 +7,8 @@ from torch import Tensor
 
 from info_nce.diagnostics import effective_rank, singular_spectrum
 from info_nce.errors import SettingError, needs_extra
-from info_nce.plots.canvas import canvas, check_items, legend, plain_numbers, shortened, titled
+from info_nce.plots.canvas import canvas, legend, plain_numbers, titled
+from info_nce.plots.given import check_items, shortened
 from info_nce.plots.palette import BLUE, GREY, NEGATIVE, VERMILION
 
 with needs_extra("plots"):

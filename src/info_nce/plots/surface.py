@@ -13,7 +13,8 @@ from torch import Tensor
 
 from info_nce import InfoNCE
 from info_nce.errors import needs_extra
-from info_nce.plots.canvas import SMALL, check_least, number, panels, plain_bar, plain_numbers, titled
+from info_nce.plots.canvas import SMALL, number, panels, plain_bar, plain_numbers, titled
+from info_nce.plots.given import check_least
 from info_nce.plots.palette import INK, PAPER
 
 with needs_extra("plots"):
