@@ -564,6 +564,45 @@ def test_curves_of_your_own_need_but_steps_and_losses() -> None:
     assert [text.get_text() for text in plots.training_curves(half).axes[0].texts] == ["guessing: log 9 = 2.20", "1.00"]
 
 
+def test_lines_in_any_order_are_drawn_in_the_order_of_their_steps() -> None:
+    for draw in (plots.training_curves, plots.alignment_uniformity):
+        there, back = draw(metrics()), draw(metrics()[::-1])
+        assert title(there) == title(back)
+        close(there.axes[0].lines[0].get_xydata(), back.axes[0].lines[0].get_xydata())
+    points = [{"alignment": 2.0, "uniformity": 0.0}, {"alignment": 1.0, "uniformity": -1.0}]
+    assert title(plots.alignment_uniformity(points)).startswith("Alignment went from 2.00 to 1.00")
+
+
+def test_a_number_that_stands_alone_is_marked() -> None:
+    values = [3.0, math.nan, 2.0, math.nan, 1.0, 0.5]
+    lines = [{"step": float(i), "loss": 1.0, "temperature": value} for i, value in enumerate(values)]
+    (curve,) = plots.training_curves(lines).axes[1].lines
+    assert curve.get_marker() == "o"
+    assert cast("Any", curve.get_markevery()).tolist() == [True, False, True, False, False, False]
+
+
+def test_a_loss_with_its_gradient_is_drawn() -> None:
+    lines: Any = [{"step": i, "loss": torch.tensor(4.0 - i, requires_grad=True)} for i in range(2)]
+    assert title(plots.training_curves(lines)) == "The loss went from 4.00 to 3.00 nats."
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        ([{"step": 1, "loss": None}], "loss must be a number"),
+        ([{"step": 1, "loss": "a"}], "loss must be a number"),
+        ([{"step": 1, "loss": torch.ones(2)}], "loss must be a number"),
+        ([{"step": math.nan, "loss": 1.0}], "a step must be a finite number"),
+        ({"step": [1, 2], "loss": [2.0, 1.0]}, "line of metrics must be a mapping"),
+        ([4.0, 3.0], "line of metrics must be a mapping"),
+        (None, "line of metrics must be a mapping"),
+    ],
+)
+def test_lines_that_are_no_numbers_by_name_are_refused(lines: Any, says: str) -> None:
+    with pytest.raises(SettingError, match=says):
+        plots.training_curves(lines)
+
+
 def test_one_step_is_a_point_in_every_panel() -> None:
     figure = plots.training_curves(metrics()[:1])
     assert title(figure) == "The loss is 4.00 nats; guessing is 3.43."
