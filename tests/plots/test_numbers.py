@@ -124,6 +124,32 @@ def test_a_surface_of_nothing_is_refused(setting: str) -> None:
         cast("Any", plots.loss_surface)(**{setting: 0})
 
 
+@pytest.mark.parametrize("setting", ["dimensions", "queries", "negatives", "steps", "seed"])
+def test_a_surface_of_half_a_thing_is_refused(setting: str) -> None:
+    with pytest.raises(SettingError, match=f"{setting} is out of range"):
+        cast("Any", plots.loss_surface)(**{setting: 2.5})
+
+
+@pytest.mark.parametrize(
+    "criterion",
+    [
+        lambda *_: 1.0,
+        lambda *_: torch.tensor(math.nan),
+        lambda *_: torch.tensor(1.0, requires_grad=True),
+        lambda query, positive, _: (query * positive).sum(1),
+        lambda query, positive, _: (query * positive).sum().detach(),
+    ],
+)
+def test_a_criterion_without_a_number_or_its_slope_is_refused(criterion: Any) -> None:
+    with pytest.raises(SettingError, match="criterion must give one number"):
+        plots.loss_surface(criterion, steps=2)
+
+
+def test_a_level_plane_is_drawn() -> None:
+    figure = plots.loss_surface(lambda query, positive, _: 0 * (query * positive).sum() + 1, steps=3)
+    close(only(figure.axes[0], QuadMesh).get_array(), np.ones((3, 3)))
+
+
 def test_a_caller_without_gradients_gets_the_same_surface(surface: Figure) -> None:
     with torch.no_grad():
         again = plots.loss_surface(dimensions=3, queries=4, negatives=2, steps=4, seed=5)
@@ -254,15 +280,17 @@ def test_half_precision_other_strides_and_gradients_are_welcome() -> None:
         (torch.ones(3, 2), torch.ones(3, 4), checks.ShapeError),
         (torch.ones(0, 2), torch.ones(0, 2), checks.ShapeError),
         (torch.ones(3, 2), torch.ones(3, 2).int(), checks.DTypeError),
+        (None, None, checks.DTypeError),
+        (torch.tensor(1.0), torch.ones(3, 2), checks.ShapeError),
     ],
 )
-def test_what_the_loss_refuses_has_no_matrix(query: Tensor, key: Tensor, kind: type[Exception]) -> None:
+def test_what_the_loss_refuses_has_no_matrix(query: Any, key: Any, kind: type[Exception]) -> None:
     with pytest.raises(kind, match="expected"):
         plots.similarity_matrix(query, key)
 
 
-@pytest.mark.parametrize("own", [torch.eye(3), torch.eye(2, dtype=torch.bool)])
-def test_a_mask_of_another_shape_or_type_is_refused(own: Tensor) -> None:
+@pytest.mark.parametrize("own", [torch.eye(3), torch.eye(2, dtype=torch.bool), [[True] * 3] * 3])
+def test_a_mask_of_another_shape_or_type_is_refused(own: Any) -> None:
     with pytest.raises(SettingError, match="positives"):
         plots.similarity_matrix(torch.eye(3), torch.eye(3), positives=own)
     with pytest.raises(checks.ArgumentError, match="temperature"):
