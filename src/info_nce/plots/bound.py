@@ -155,7 +155,7 @@ def _numbers(name: str, given: Sequence[float], least: float = -math.inf) -> NDA
         raise SettingError(
             f"{name} must be finite" + (f", and at least {least}." if math.isfinite(least) else "."),
             got=f"{name}={shortened(str(found.tolist()), 60)}",
-            expected="log K - loss for the values, and their standard errors",
+            expected="numbers of nats" if name != "candidates" else "whole numbers",
             advice="leave out what is not known",
         )
     return found
