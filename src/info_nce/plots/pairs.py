@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from info_nce import info_nce
-from info_nce.checks import check_embeddings
 from info_nce.engines import Dense
 from info_nce.errors import SettingError, needs_extra
 from info_nce.plots.canvas import MOST_CLASSES, SIZE, SMALL, canvas, panels, plain_bar, titled
@@ -63,11 +62,12 @@ def similarity_matrix(
     Source:
         van den Oord, Li, Vinyals 2018, arXiv:1807.03748, eq. 4; Radford et al. 2021, arXiv:2103.00020, figure 3.
     """
-    check_embeddings({"query": query, "key": key})
+    sides = (query, key)
+    if all(isinstance(side, Tensor) and side.dim() for side in sides):
+        sides = (query if positives is None else query[: len(key)], key[: len(query)])
     with torch.no_grad():
         # what cannot be compared is refused by the loss itself
-        rows = min(len(query), len(key)) if positives is not None else len(query)
-        info_nce(query[:rows], key[:rows], temperature=temperature, similarity=similarity, engine=Dense())
+        info_nce(*sides, temperature=temperature, similarity=similarity, engine=Dense())
         alike = similarity(query, key).double().cpu()
         by_row, by_column = ((alike / temperature).softmax(dim) for dim in (1, 0))
         own = _own(positives, alike)
