@@ -124,6 +124,32 @@ def test_a_surface_of_nothing_is_refused(setting: str) -> None:
         cast("Any", plots.loss_surface)(**{setting: 0})
 
 
+@pytest.mark.parametrize("setting", ["dimensions", "queries", "negatives", "steps", "seed"])
+def test_a_surface_of_half_a_thing_is_refused(setting: str) -> None:
+    with pytest.raises(SettingError, match=f"{setting} is out of range"):
+        cast("Any", plots.loss_surface)(**{setting: 2.5})
+
+
+@pytest.mark.parametrize(
+    "criterion",
+    [
+        lambda *_: 1.0,
+        lambda *_: torch.tensor(math.nan),
+        lambda *_: torch.tensor(1.0, requires_grad=True),
+        lambda query, positive, _: (query * positive).sum(1),
+        lambda query, positive, _: (query * positive).sum().detach(),
+    ],
+)
+def test_a_criterion_without_a_number_or_its_slope_is_refused(criterion: Any) -> None:
+    with pytest.raises(SettingError, match="criterion must give one number"):
+        plots.loss_surface(criterion, steps=2)
+
+
+def test_a_level_plane_is_drawn() -> None:
+    figure = plots.loss_surface(lambda query, positive, _: 0 * (query * positive).sum() + 1, steps=3)
+    close(only(figure.axes[0], QuadMesh).get_array(), np.ones((3, 3)))
+
+
 def test_a_caller_without_gradients_gets_the_same_surface(surface: Figure) -> None:
     with torch.no_grad():
         again = plots.loss_surface(dimensions=3, queries=4, negatives=2, steps=4, seed=5)
@@ -254,15 +280,17 @@ def test_half_precision_other_strides_and_gradients_are_welcome() -> None:
         (torch.ones(3, 2), torch.ones(3, 4), checks.ShapeError),
         (torch.ones(0, 2), torch.ones(0, 2), checks.ShapeError),
         (torch.ones(3, 2), torch.ones(3, 2).int(), checks.DTypeError),
+        (None, None, checks.DTypeError),
+        (torch.tensor(1.0), torch.ones(3, 2), checks.ShapeError),
     ],
 )
-def test_what_the_loss_refuses_has_no_matrix(query: Tensor, key: Tensor, kind: type[Exception]) -> None:
+def test_what_the_loss_refuses_has_no_matrix(query: Any, key: Any, kind: type[Exception]) -> None:
     with pytest.raises(kind, match="expected"):
         plots.similarity_matrix(query, key)
 
 
-@pytest.mark.parametrize("own", [torch.eye(3), torch.eye(2, dtype=torch.bool)])
-def test_a_mask_of_another_shape_or_type_is_refused(own: Tensor) -> None:
+@pytest.mark.parametrize("own", [torch.eye(3), torch.eye(2, dtype=torch.bool), [[True] * 3] * 3])
+def test_a_mask_of_another_shape_or_type_is_refused(own: Any) -> None:
     with pytest.raises(SettingError, match="positives"):
         plots.similarity_matrix(torch.eye(3), torch.eye(3), positives=own)
     with pytest.raises(checks.ArgumentError, match="temperature"):
@@ -301,9 +329,11 @@ def test_a_direction_that_is_nothing_falls_out_of_the_spectrum() -> None:
     ("given", "says"),
     [
         (torch.ones(5, 3), "one point"),
-        (torch.ones(1, 3), "two items"),
-        (torch.ones(5), "two items"),
-        (torch.arange(12).reshape(4, 3), "two items"),
+        (torch.ones(1, 3), "2 items"),
+        (torch.ones(5), "2 items"),
+        (torch.arange(12).reshape(4, 3), "2 items"),
+        (torch.ones(4, 3).numpy(), "2 items.*\n.*type ndarray"),
+        ("mine", "2 items"),
         ({}, "one to four"),
         ({str(i): torch.eye(3) for i in range(5)}, "one to four"),
     ],
@@ -342,7 +372,7 @@ def test_the_bound_is_drawn_with_two_errors_below_log_k_and_the_truth() -> None:
 
 
 @pytest.mark.parametrize(
-    ("candidates", "values", "errors"), [((), (), None), ((2,), (1, 2), None), ((2,), (1,), ()), ((0,), (1,), None)]
+    ("candidates", "values", "errors"), [((), (), None), ((2,), (1, 2), None), ((2,), (1,), ()), ((2.5,), (1,), None)]
 )
 def test_a_bound_with_holes_is_refused(
     candidates: tuple[int, ...], values: tuple[float, ...], errors: tuple[float, ...] | None
@@ -353,7 +383,42 @@ def test_a_bound_with_holes_is_refused(
 
 @pytest.mark.parametrize(
     "setting",
-    [{"candidates": (0, 2)}, {"information": -1.0}, {"information": math.nan}, {"dimension": 0}, {"batches": 1}],
+    [
+        {"candidates": (0, 4)},
+        {"candidates": (math.nan, 4)},
+        {"values": (math.nan, 1.0)},
+        {"values": (0.5, math.inf)},
+        {"values": (0.5, None)},
+        {"errors": (0.1, -1.0)},
+        {"information": math.nan},
+        {"information": math.inf},
+        {"information": -1.0},
+    ],
+)
+def test_a_bound_of_what_it_cannot_be_is_refused(setting: dict[str, Any]) -> None:
+    with pytest.raises(SettingError, match=f"{next(iter(setting))} must be"):
+        plots.information_bound(**{"candidates": (2, 4), "values": (0.5, 1.0), **setting})
+
+
+def test_a_bound_takes_what_torch_computed() -> None:
+    values: Any = [torch.tensor(0.5, requires_grad=True), torch.tensor(1.0)]
+    figure = plots.information_bound((2, 4), values)
+    close(figure.axes[0].containers[0][0].get_xydata(), [(2, 0.5), (4, 1)])
+    assert title(figure).startswith("With 4 candidates the loss vouches for 1.00 nats")
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"candidates": (0, 2)},
+        {"candidates": ()},
+        {"candidates": (2.5,)},
+        {"information": -1.0},
+        {"information": math.nan},
+        {"dimension": 0},
+        {"batches": 1},
+        {"seed": 0.5},
+    ],
 )
 def test_gaussians_that_are_none_are_refused(setting: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"{next(iter(setting))} (is out of range|must be)"):
@@ -374,6 +439,41 @@ def test_the_plane_of_pca_is_that_of_the_largest_eigenvalues() -> None:
         assert abs(np.corrcoef(flat[:, i], found.at[:, i])[0, 1]) == pytest.approx(1)
         assert abs(np.corrcoef(embeddings[:, i], found.at[:, i])[0, 1]) < 0.999
     assert found.shares == pytest.approx(tuple(strengths[:-3:-1] / strengths.sum()))
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+@pytest.mark.parametrize("layout", [plots.pca, plots.tsne])
+def test_embeddings_of_any_length_lie_where_their_directions_do(layout: Any, scale: float) -> None:
+    embeddings = drawn(20, 8).double()
+    close(layout((embeddings * scale).float()).at, layout((embeddings * scale).float().double() / scale).at, atol=1e-6)
+    assert len(np.unique(layout((embeddings * scale).float()).at[:, 0])) == 20
+
+
+@pytest.mark.parametrize(
+    ("embeddings", "places"),
+    [
+        (torch.ones(20, 8), 1),
+        (torch.zeros(1000, 8), 1),
+        (torch.ones(1, 3), 1),
+        (torch.linspace(1, 2, 40, dtype=torch.float64)[:, None] * torch.tensor([1.0, 2.0, 3.0]), 1),
+        (torch.ones(40, 8).double() + 1e-15 * drawn(40, 8), 1),
+        (torch.ones(40, 1).index_fill(0, torch.arange(9), -1), 2),
+        (torch.eye(8)[torch.arange(200) % 2], 2),
+        (torch.eye(8)[torch.arange(200) % 3], 3),
+    ],
+)
+@pytest.mark.parametrize("layout", [plots.pca, plots.tsne])
+def test_equal_items_lie_on_one_place(layout: Any, embeddings: Tensor, places: int) -> None:
+    assert len(np.unique(layout(embeddings).at.round(3), axis=0)) == places
+
+
+@pytest.mark.parametrize(
+    "given", [drawn(40, 3).int(), drawn(40, 3) * 1j, drawn(40, 3).numpy(), drawn(40, 1)[:, 0], drawn(0, 3), [[1.0]]]
+)
+@pytest.mark.parametrize("layout", [plots.pca, plots.tsne, plots.projection])
+def test_only_embeddings_have_a_place(layout: Any, given: Any) -> None:
+    with pytest.raises(SettingError, match="embeddings must be embeddings of at least 1 item"):
+        layout(given)
 
 
 def test_every_item_is_a_point_of_its_class() -> None:
@@ -427,21 +527,34 @@ def test_points_need_no_labels_and_one_or_equal_items_have_a_map() -> None:
     ("settings", "says"),
     [
         ({"labels": torch.zeros(3, dtype=torch.int64)}, "one of labels for each"),
+        ({"labels": torch.zeros(4)}, "one of labels for each"),
+        ({"labels": torch.zeros(4, 1, dtype=torch.int64)}, "one of labels for each"),
+        ({"labels": torch.zeros(4, dtype=torch.int64).numpy()}, "one of labels for each.*\n.*type ndarray"),
+        ({"labels": [0, 1, 0, 1]}, "one of labels for each.*\n.*type list"),
+        ({"labels": torch.tensor([0, 1, -1, 1])}, "from 0 on"),
+        ({"images": torch.zeros(4, 8, 8, 3, dtype=torch.uint8)}, "channels before height"),
+        ({"images": [None] * 4}, "must be bytes"),
+        ({"layout": "pca"}, "layout must be a function"),
+        ({"layout": lambda _: None}, "a place from 0 to 1"),
+        ({"layout": lambda given: plots.pca(given[1:])}, "a place from 0 to 1"),
+        ({"layout": lambda _: plots.Places(np.full((4, 2), 2.0), "mine")}, "a place from 0 to 1"),
+        ({"layout": lambda _: plots.Places(np.full((4, 2), math.nan), "mine")}, "a place from 0 to 1"),
         ({"images": torch.zeros(3, 1, 8, 8, dtype=torch.uint8)}, "one of images for each"),
         ({"images": torch.zeros(4, 1, 8, 8)}, "must be bytes"),
         ({"labels": torch.full((4,), 2), "names": ("a", "b")}, "must have a name"),
-        ({"embeddings": torch.zeros(0, 3)}, "needs embeddings"),
-        ({"embeddings": torch.zeros(4, dtype=torch.int64)}, "needs embeddings"),
+        ({"embeddings": torch.zeros(0, 3)}, "must be embeddings"),
+        ({"embeddings": torch.zeros(4, dtype=torch.int64)}, "must be embeddings"),
     ],
 )
-def test_what_fits_no_map_is_refused(settings: dict[str, Tensor], says: str) -> None:
+def test_what_fits_no_map_is_refused(settings: dict[str, Any], says: str) -> None:
     with pytest.raises(SettingError, match=says):
-        plots.projection(**{"embeddings": torch.eye(4), **settings})  # type: ignore[arg-type]  # all kinds of settings
+        plots.projection(**{"embeddings": torch.eye(4), **settings})
 
 
-def test_a_place_that_is_no_number_is_named() -> None:
+@pytest.mark.parametrize("layout", [plots.pca, plots.tsne, plots.projection])
+def test_a_place_that_is_no_number_is_named(layout: Any) -> None:
     with pytest.raises(checks.ArgumentError, match=r"embeddings\[1, 0\] = nan"):
-        plots.projection(torch.tensor([[1.0], [math.nan]]))
+        layout(torch.tensor([[1.0], [math.nan]]))
 
 
 # Training.
@@ -477,6 +590,45 @@ def test_curves_of_your_own_need_but_steps_and_losses() -> None:
     assert title(figure) == "The loss went from 2.00 to 1.00 nats."
     half = [{"step": 1, "loss": 2.0, "log_candidates": math.log(9)}, {"step": 2, "loss": 1.0}]
     assert [text.get_text() for text in plots.training_curves(half).axes[0].texts] == ["guessing: log 9 = 2.20", "1.00"]
+
+
+def test_lines_in_any_order_are_drawn_in_the_order_of_their_steps() -> None:
+    for draw in (plots.training_curves, plots.alignment_uniformity):
+        there, back = draw(metrics()), draw(metrics()[::-1])
+        assert title(there) == title(back)
+        close(there.axes[0].lines[0].get_xydata(), back.axes[0].lines[0].get_xydata())
+    points = [{"alignment": 2.0, "uniformity": 0.0}, {"alignment": 1.0, "uniformity": -1.0}]
+    assert title(plots.alignment_uniformity(points)).startswith("Alignment went from 2.00 to 1.00")
+
+
+def test_a_number_that_stands_alone_is_marked() -> None:
+    values = [3.0, math.nan, 2.0, math.nan, 1.0, 0.5]
+    lines = [{"step": float(i), "loss": 1.0, "temperature": value} for i, value in enumerate(values)]
+    (curve,) = plots.training_curves(lines).axes[1].lines
+    assert curve.get_marker() == "o"
+    assert cast("Any", curve.get_markevery()).tolist() == [True, False, True, False, False, False]
+
+
+def test_a_loss_with_its_gradient_is_drawn() -> None:
+    lines: Any = [{"step": i, "loss": torch.tensor(4.0 - i, requires_grad=True)} for i in range(2)]
+    assert title(plots.training_curves(lines)) == "The loss went from 4.00 to 3.00 nats."
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        ([{"step": 1, "loss": None}], "loss must be a number"),
+        ([{"step": 1, "loss": "a"}], "loss must be a number"),
+        ([{"step": 1, "loss": torch.ones(2)}], "loss must be a number"),
+        ([{"step": math.nan, "loss": 1.0}], "a step must be a finite number"),
+        ({"step": [1, 2], "loss": [2.0, 1.0]}, "line of metrics must be a mapping"),
+        ([4.0, 3.0], "line of metrics must be a mapping"),
+        (None, "line of metrics must be a mapping"),
+    ],
+)
+def test_lines_that_are_no_numbers_by_name_are_refused(lines: Any, says: str) -> None:
+    with pytest.raises(SettingError, match=says):
+        plots.training_curves(lines)
 
 
 def test_one_step_is_a_point_in_every_panel() -> None:

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from info_nce import info_nce
 from info_nce.diagnostics import CorrelatedGaussian, info_nce_bound
 from info_nce.errors import SettingError, needs_extra
-from info_nce.plots.canvas import canvas, check_least, legend, plain_numbers, titled
+from info_nce.plots.canvas import canvas, legend, plain_numbers, titled
+from info_nce.plots.given import as_number, check_least, shortened
 from info_nce.plots.palette import BLUE, INK, MUTED
 from info_nce.similarity import DotProduct
 
@@ -57,13 +59,15 @@ def gaussian_bound(
         seed: of the draws.
 
     Raises:
-        SettingError: a number of candidates or of batches is too small.
+        SettingError: a number of candidates or of batches, or the seed, is too small or not whole; or there are none.
         ArgumentError: there is no dimension, or information is out of range.
 
     Source:
         Poole et al. 2019, arXiv:1905.06922.
     """
-    check_least(candidates=(min(candidates), 1), batches=(batches, 2))
+    check_least(batches=(batches, 2), seed=(seed, 0))
+    for count in candidates if len(candidates) else (candidates,):
+        check_least(candidates=(count, 1))
     data, chance = CorrelatedGaussian(dimension, information), torch.Generator().manual_seed(seed)
     values, errors = [], []
     for count in candidates:
@@ -97,29 +101,32 @@ def information_bound(
         bound can lie; and the truth.
 
     Raises:
-        SettingError: the lengths differ, nothing is given, or a K is no number of candidates.
+        SettingError: the lengths differ, nothing is given, a K is no number of candidates, or another number is not
+            finite, or is an error or an information below 0.
 
     Source:
         van den Oord, Li, Vinyals 2018, arXiv:1807.03748, section 2.3; Poole et al. 2019, arXiv:1905.06922.
     """
-    lengths = {len(candidates), len(values), len(candidates if errors is None else errors)}
-    if len(lengths) > 1 or not len(candidates) or min(candidates) < 1:
+    counts, bounds = _numbers("candidates", candidates, 1), _numbers("values", values)
+    reach = None if errors is None else 2 * _numbers("errors", errors, 0)
+    (truth,) = (None,) if information is None else _numbers("information", (information,), 0)
+    lengths = {len(counts), len(bounds), len(counts if reach is None else reach)}
+    if len(lengths) > 1 or not len(counts) or (counts % 1).any():
         raise SettingError(
             "every number of candidates needs a value, and an error if there are errors.",
-            got=f"{len(candidates)} numbers of candidates, {len(values)} values"
-            + ("" if errors is None else f", {len(errors)} errors"),
-            expected="as many of each, at least one, and candidates >= 1",
+            got=f"{len(counts)} numbers of candidates {shortened(str(counts.tolist()), 60)}, {len(bounds)} values"
+            + ("" if reach is None else f", {len(reach)} errors"),
+            expected="as many of each, at least one, and whole numbers of candidates",
             advice="information_bound([16, 64, 256], [2.4, 3.4, 4.2], information=6.0)",
         )
     figure, axes = canvas(3.6)
-    line = np.array([min(candidates), max(candidates)], dtype=np.float64)
+    line = np.array([counts.min(), counts.max()])
     axes.plot(line, np.log(line), color=MUTED, linestyle=(0, (5, 3)), linewidth=1.3, label="log K")
-    if information is not None:
-        axes.axhline(information, color=INK, linewidth=1.2, label=f"the truth: {information:.2f} nats")
-    reach = None if errors is None else 2 * np.asarray(errors)
+    if truth is not None:
+        axes.axhline(truth, color=INK, linewidth=1.2, label=f"the truth: {truth:.2f} nats")
     axes.errorbar(
-        candidates,
-        values,
+        counts,
+        bounds,
         reach,
         color=BLUE,
         marker="o",
@@ -133,10 +140,22 @@ def information_bound(
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set(xlabel="candidates of a query, K", ylabel="mutual information (nats)")
     legend(axes, 3)
-    best = int(np.argmax(values))
-    of = "" if information is None else f" of {information:.2f}"
+    best = int(np.argmax(bounds))
+    of = "" if truth is None else f" of {truth:.2f}"
     title = (
-        f"With {candidates[best]:,} candidates the loss vouches for {values[best]:.2f}{of} nats, "
+        f"With {counts[best]:,.0f} candidates the loss vouches for {bounds[best]:.2f}{of} nats, "
         "and never for more than log K."
     )
-    return titled(figure, title, "" if errors is None else "Bars: two standard errors to both sides.")
+    return titled(figure, title, "" if reach is None else "Bars: two standard errors to both sides.")
+
+
+def _numbers(name: str, given: Sequence[float], least: float = -math.inf) -> NDArray[np.float64]:
+    found = np.array([as_number(name, value) for value in given], dtype=np.float64)
+    if not (np.isfinite(found) & (found >= least)).all():
+        raise SettingError(
+            f"{name} must be finite" + (f", and at least {least}." if math.isfinite(least) else "."),
+            got=f"{name}={shortened(str(found.tolist()), 60)}",
+            expected="numbers of nats" if name != "candidates" else "whole numbers",
+            advice="leave out what is not known",
+        )
+    return found

@@ -2,14 +2,17 @@
 
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from info_nce.errors import SettingError, needs_extra
+from info_nce.plots.given import check_least
 from info_nce.plots.palette import BLUE, INK, LINE, MUTED
 from info_nce.recipes.files import write_safely
 
@@ -31,6 +34,8 @@ SMALL: Final = 9.0
 MOST_CLASSES: Final = 20
 SUFFIXES: Final = (".png", ".svg", ".pdf")
 _EDGE = 0.06
+# Settings of matplotlib are everybody's, and so are its filters of warnings.
+_SAVING = Lock()
 
 
 def canvas(height: float) -> tuple[Figure, Axes]:
@@ -136,24 +141,6 @@ def number(value: float) -> str:
     return f"{value:.2f}".replace("-", "−")
 
 
-def shortened(name: str, most: int = 16) -> str:
-    """Cut a long name, and show that it was cut."""
-    return name if len(name) <= most else f"{name[: most - 1]}…"
-
-
-def check_least(**given: tuple[float, float]) -> None:
-    """Refuse settings below their least values.
-
-    Raises:
-        SettingError: names the first.
-    """
-    for name, (value, least) in given.items():
-        if not value >= least:  # true for NaN as well
-            raise SettingError(
-                f"{name} is out of range.", got=f"{name}={value}", expected=f"at least {least}", advice="leave it out"
-            )
-
-
 def figure_path(path: str | Path) -> Path:
     """Which file is meant?
 
@@ -180,19 +167,36 @@ def save(figure: Figure, path: str | Path, *, dots_per_inch: int = 200) -> Path:
         dots_per_inch: of a PNG, and of what is a picture inside of the others.
 
     Returns:
-        The file. The same figure gives the same bytes.
+        The file. The same figure gives the same bytes; one of yours in a tight layout may move on a little.
 
     Raises:
-        SettingError: the suffix is another one.
+        SettingError: the suffix is another one, or there are no dots.
         RunError: the file cannot be written.
     """
+    check_least(dots_per_inch=(dots_per_inch, 1))
     file = figure_path(path)
     kind = file.suffix.lower().removeprefix(".")
     undated: dict[str, Any] = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
     content = io.BytesIO()
     # the same ids each time, and letters that can be searched for
-    with mpl.rc_context({"svg.hashsalt": "info-nce", "pdf.fonttype": 42}), warnings.catch_warnings():
+    same = mpl.rc_context({"svg.hashsalt": "info-nce", "pdf.fonttype": 42})
+    with _SAVING, _left_in_place(figure), same, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         figure.savefig(content, format=kind, dpi=dots_per_inch, metadata=undated)
     write_safely(file, content.getvalue())
     return file
+
+
+@contextmanager
+def _left_in_place(figure: Figure) -> Iterator[None]:
+    """Put all axes back where they were: a constrained layout begins where the last one ended, and moves on."""
+    before = [
+        (axes, axes.get_in_layout(), axes.get_position(original=True), axes.get_position()) for axes in figure.axes
+    ]
+    try:
+        yield
+    finally:
+        for axes, in_layout, original, active in before:
+            axes.set_position(original, "original")
+            axes.set_position(active, "active")
+            axes.set_in_layout(in_layout)  # setting a position takes axes out of it

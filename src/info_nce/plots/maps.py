@@ -1,20 +1,20 @@
 """Who lies beside whom? Embeddings on a flat map, as points and as pictures."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
-from info_nce import checks
 from info_nce.errors import SettingError, needs_extra
-from info_nce.plots.canvas import SMALL, WIDTH, canvas, shortened, titled
+from info_nce.plots.canvas import SMALL, WIDTH, canvas, titled
+from info_nce.plots.given import check_images, check_items, check_labels, described, shortened
 from info_nce.plots.palette import INK, MUTED, OF_CLASSES, PAPER, class_colour, class_marker
+from info_nce.similarity import unit
 
 with needs_extra("plots"):
     from matplotlib.axes import Axes
@@ -46,9 +46,15 @@ class Places:
 
 
 def pca(embeddings: Float[Tensor, "n d"]) -> Places:
-    """Where do embeddings lie in the plane that has most of their variance? At unit length, as the cosine sees them."""
-    points = _units(embeddings)
-    left, strengths, _ = np.linalg.svd(points - points.mean(0), full_matrices=False)
+    """Where do embeddings lie in the plane that has most of their variance? At unit length, as the cosine sees them.
+
+    Raises:
+        SettingError: these are no embeddings.
+        ArgumentError: a number is not finite.
+    """
+    points = _around_their_mean(embeddings)
+    left, strengths, _ = np.linalg.svd(points, full_matrices=False)
+    strengths[strengths < _rounding(points)] = 0
     flat = np.zeros((len(points), 2))
     flat[:, : len(strengths)] = (left * strengths)[:, :2]
     total = np.square(strengths).sum()
@@ -59,6 +65,12 @@ def pca(embeddings: Float[Tensor, "n d"]) -> Places:
 def tsne(embeddings: Float[Tensor, "n d"]) -> Places:
     """Where do embeddings lie on a map that keeps neighbours together? Distances between far groups mean nothing.
 
+    Those that lie on a line or in a point have no such map: theirs is that of `pca`.
+
+    Raises:
+        SettingError: these are no embeddings.
+        ArgumentError: a number is not finite.
+
     Source:
         van der Maaten and Hinton 2008, "Visualizing Data using t-SNE".
     """
@@ -66,7 +78,10 @@ def tsne(embeddings: Float[Tensor, "n d"]) -> Places:
         from sklearn.manifold import TSNE  # noqa: PLC0415 (the other figures need none of these)
         from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # noqa: PLC0415 - it ships no types
 
-    points = _units(embeddings)
+    points = _around_their_mean(embeddings)
+    if np.linalg.matrix_rank(points, tol=_rounding(points)) < 2:  # of a point, scikit-learn kills the interpreter
+        return pca(embeddings)
+    points /= np.abs(points).max()
     perplexity = min(_PERPLEXITY, (len(points) - 1) / 3)
     with threadpool_limits(1):
         flat = TSNE(perplexity=perplexity, init="pca", random_state=0, n_jobs=1).fit_transform(points)
@@ -80,9 +95,7 @@ def places_on_a_map(embeddings: Float[Tensor, "n d"]) -> Places:
         Places that are the same at every call: by t-SNE; by PCA for a handful of items and for embeddings that lie on a
         line.
     """
-    points = _units(embeddings)
-    few = len(points) < _FEWEST_FOR_TSNE or np.linalg.matrix_rank(points - points.mean(0)) < 2
-    return (pca if few else tsne)(embeddings)
+    return (pca if len(embeddings) < _FEWEST_FOR_TSNE else tsne)(embeddings)
 
 
 def projection(
@@ -100,50 +113,34 @@ def projection(
         labels: the class of each, from 0 on; its colour and marker.
         names: of the classes, written where each has its middle; of more than 14 classes, none is.
         images: drawn at their places, as many as fit without overlap; those that come first are drawn first.
-        layout: `pca`, `tsne`, or a function of yours; by default t-SNE, and PCA for fewer than 30 items.
+        layout: `pca`, `tsne`, or a function of yours to `Places`; by default t-SNE, and PCA for fewer than 30 items.
 
     Returns:
         A map. Near items are alike; on a t-SNE map distances between far groups mean nothing.
 
     Raises:
-        SettingError: these are no embeddings, or there is not one label and one picture of bytes for each.
+        SettingError: these are no embeddings, there is not one label and one picture of bytes for each, or the layout
+            does not give each a place.
         ArgumentError: a number is not finite.
 
     Source:
         van der Maaten and Hinton 2008, "Visualizing Data using t-SNE".
     """
-    if embeddings.dim() != 2 or not len(embeddings) or not embeddings.is_floating_point():
+    check_items("embeddings", embeddings)
+    if labels is not None:
+        check_labels(labels, len(embeddings), names)
+    if images is not None:
+        check_images(images, len(embeddings))
+    if layout is not None and not callable(layout):
         raise SettingError(
-            "a map needs embeddings.",
-            got=f"{tuple(embeddings.shape)} of {embeddings.dtype}",
-            expected="(n, d) with n >= 1, floating-point",
-            advice="one row for each item, such as the encoder's output",
+            "layout must be a function.",
+            got=f"layout={layout!r}",
+            expected="pca, tsne, or a function of embeddings that returns Places",
+            advice="layout=info_nce.plots.pca",
         )
-    for name, given in (("labels", labels), ("images", images)):
-        if given is not None and len(given) != len(embeddings):
-            raise SettingError(
-                f"there must be one of {name} for each embedding.",
-                got=f"{len(given)} {name} for {len(embeddings)} embeddings",
-                expected=len(embeddings),
-                advice="choose the same rows of both",
-            )
-    if labels is not None and names and not 0 <= int(labels.min()) <= int(labels.max()) < len(names):
-        raise SettingError(
-            "every label must have a name.",
-            got=f"labels from {int(labels.min())} to {int(labels.max())} and {len(names)} names",
-            expected=f"labels from 0 to {len(names) - 1}",
-            advice="leave names out, or give one for each class",
-        )
-    if images is not None and (images.dim() != 4 or images.dtype != torch.uint8):
-        raise SettingError(
-            "images must be bytes.",
-            got=f"images {tuple(images.shape)} of {images.dtype}",
-            expected="(n, channels, height, width) of torch.uint8",
-            advice="(255 * images).round().to(torch.uint8)",
-        )
-    checks.finite(embeddings=embeddings)
     found = (layout or places_on_a_map)(embeddings)
-    kinds = np.zeros(len(embeddings), dtype=np.int64) if labels is None else labels.cpu().numpy()
+    _check_places(found, len(embeddings))
+    kinds = np.zeros(len(embeddings), dtype=np.int64) if labels is None else labels.cpu().long().numpy()
     figure, axes = canvas(WIDTH * _SHAPE + 0.6)
     words = labels_on_map(found.at, kinds, () if labels is None else names, size=SMALL, inches=(WIDTH, WIDTH * _SHAPE))
     pictures = None
@@ -164,6 +161,17 @@ def projection(
         note = "The plane in which the embeddings vary most."
     note += "" if labels is None else " Colours: classes."
     return titled(figure, f"A {found.method} map of {len(embeddings):,} embeddings{classes}.", note)
+
+
+def _check_places(found: object, count: int) -> None:
+    at = found.at if isinstance(found, Places) and isinstance(found.at, np.ndarray) else np.empty(0)
+    if at.shape != (count, 2) or not ((at >= 0) & (at <= 1)).all():
+        raise SettingError(
+            "a layout must give each embedding a place from 0 to 1 in both directions.",
+            got=f"at {at.shape} from {at.min():.3g} to {at.max():.3g}" if at.size else described(found),
+            expected=f"Places with at ({count}, 2), from 0 to 1",
+            advice="Places((at - at.min(0)) / (at.max(0) - at.min(0)), 'my method')",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,9 +276,16 @@ def _draw(
         )
 
 
-def _units(embeddings: Float[Tensor, "n d"]) -> Float[np.ndarray, "n d"]:
-    units: NDArray[np.float64] = functional.normalize(embeddings.detach().cpu().float(), dim=1).double().numpy()
-    return units
+def _around_their_mean(embeddings: Float[Tensor, "n d"]) -> NDArray[np.float64]:
+    check_items("embeddings", embeddings)
+    points = unit(embeddings.detach().cpu().double())
+    centred: NDArray[np.float64] = (points - points.mean(0)).numpy()
+    return centred
+
+
+def _rounding(points: NDArray[np.float64]) -> float:
+    """How strong a direction becomes in which items of unit length differ by nothing but rounding."""
+    return 1e-14 * math.sqrt(len(points))
 
 
 def _fitted(flat: NDArray[np.floating[Any]]) -> NDArray[np.float64]:

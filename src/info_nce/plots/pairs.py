@@ -14,7 +14,8 @@ from torch import Tensor
 from info_nce import info_nce
 from info_nce.engines import Dense
 from info_nce.errors import SettingError, needs_extra
-from info_nce.plots.canvas import MOST_CLASSES, SIZE, SMALL, canvas, panels, plain_bar, shortened, titled
+from info_nce.plots.canvas import MOST_CLASSES, SIZE, SMALL, canvas, panels, plain_bar, titled
+from info_nce.plots.given import described, shortened
 from info_nce.plots.palette import INK, POSITIVE
 from info_nce.similarity import Cosine, Similarity
 
@@ -54,16 +55,19 @@ def similarity_matrix(
 
     Raises:
         ShapeError: these are no two sets of embeddings of one width, or a query has no key and `positives` says none.
+        DTypeError: they are no tensors of floating-point numbers.
         ArgumentError: the temperature is not positive.
         SettingError: `positives` is no mask of the matrix's shape.
 
     Source:
         van den Oord, Li, Vinyals 2018, arXiv:1807.03748, eq. 4; Radford et al. 2021, arXiv:2103.00020, figure 3.
     """
+    sides = (query, key)
+    if all(isinstance(side, Tensor) and side.dim() for side in sides):
+        sides = (query if positives is None else query[: len(key)], key[: len(query)])
     with torch.no_grad():
         # what cannot be compared is refused by the loss itself
-        rows = min(len(query), len(key)) if positives is not None else len(query)
-        info_nce(query[:rows], key[:rows], temperature=temperature, similarity=similarity, engine=Dense())
+        info_nce(*sides, temperature=temperature, similarity=similarity, engine=Dense())
         alike = similarity(query, key).double().cpu()
         by_row, by_column = ((alike / temperature).softmax(dim) for dim in (1, 0))
         own = _own(positives, alike)
@@ -143,10 +147,10 @@ def _outlines(cells: Bool[Tensor, "n m"]) -> LineCollection:
 def _own(positives: Tensor | None, alike: Tensor) -> Bool[Tensor, "n m"]:
     if positives is None:
         return torch.eye(*alike.shape, dtype=torch.bool)
-    if positives.dtype != torch.bool or positives.shape != alike.shape:
+    if not isinstance(positives, Tensor) or positives.dtype != torch.bool or positives.shape != alike.shape:
         raise SettingError(
             "positives must say of every query and key whether they belong together.",
-            got=f"positives {tuple(positives.shape)} of {positives.dtype}",
+            got=f"positives: {described(positives)}",
             expected=f"positives {tuple(alike.shape)} of torch.bool",
             advice="positives=query_labels[:, None] == key_labels",
         )

@@ -9,7 +9,8 @@ import numpy as np
 from info_nce.errors import needs_extra
 from info_nce.evaluation.results import ALL, FAR, RAW, Accuracy, Evaluation
 from info_nce.evaluation.scorecard import CHANCE, TRAINED, UNTRAINED, Scorecard
-from info_nce.plots.canvas import MOST_CLASSES, SIZE, canvas, shortened
+from info_nce.plots.canvas import MOST_CLASSES, SIZE, canvas
+from info_nce.plots.given import shortened
 from info_nce.plots.palette import BLUE, GREY, INK, LINE, MUTED, VERMILION, class_colour
 
 with needs_extra("plots"):

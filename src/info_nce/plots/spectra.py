@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from jaxtyping import Float
 from torch import Tensor
 
-from info_nce import checks
 from info_nce.diagnostics import effective_rank, singular_spectrum
 from info_nce.errors import SettingError, needs_extra
-from info_nce.plots.canvas import canvas, legend, plain_numbers, shortened, titled
+from info_nce.plots.canvas import canvas, legend, plain_numbers, titled
+from info_nce.plots.given import check_items, shortened
 from info_nce.plots.palette import BLUE, GREY, NEGATIVE, VERMILION
 
 with needs_extra("plots"):
@@ -45,14 +45,7 @@ def spectrum(embeddings: Float[Tensor, "n d"] | Mapping[str, Float[Tensor, "n d"
             "a figure shows one to four spectra.", got=f"{len(sets)} sets", expected="1 to 4", advice="draw two figures"
         )
     for name, given in sets.items():
-        if given.dim() != 2 or len(given) < 2 or not given.is_floating_point():
-            raise SettingError(
-                f"{name} must be embeddings of at least two items.",
-                got=f"{tuple(given.shape)} of {given.dtype}",
-                expected="(n, d) with n >= 2, floating-point",
-                advice="one row for each item, such as the encoder's output",
-            )
-        checks.finite(**{name: given})
+        check_items(name, given, least=2)
         if (given == given[0]).all():
             raise SettingError(
                 f"{name} has no spectrum: all embeddings are one point.",

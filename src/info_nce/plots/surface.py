@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from info_nce import InfoNCE
-from info_nce.errors import needs_extra
-from info_nce.plots.canvas import SMALL, check_least, number, panels, plain_bar, plain_numbers, titled
+from info_nce.errors import SettingError, needs_extra
+from info_nce.plots.canvas import SMALL, number, panels, plain_bar, plain_numbers, titled
+from info_nce.plots.given import check_least, described
 from info_nce.plots.palette import INK, PAPER
 
 with needs_extra("plots"):
@@ -44,7 +45,11 @@ class Surface:
 def surface(
     criterion: Callable[..., Tensor], *, dimensions: int, queries: int, negatives: int, steps: int, seed: int
 ) -> Surface:
-    """Ask the loss itself for its value and its derivatives, everywhere with the same noise; see `loss_surface`."""
+    """Ask the loss itself for its value and its derivatives, everywhere with the same noise; see `loss_surface`.
+
+    Raises:
+        SettingError: the criterion gives no number that depends on the keys.
+    """
     chance = torch.Generator().manual_seed(seed)
     means = torch.rand(3, dimensions, generator=chance)
     noise = [math.sqrt(0.1) * torch.randn(rows, dimensions, generator=chance) for rows in (queries, queries, negatives)]
@@ -57,8 +62,16 @@ def surface(
             positive = at[0] * means[0] + (1 - at[0]) * means[1] + noise[1]
             negative = at[1] * means[0] + (1 - at[1]) * means[2] + noise[2]
             value = criterion(query, positive, negative)
-            loss[row, column] = value.detach()
-            slope[row, column] = torch.autograd.grad(value, at)[0]
+            differentiable = isinstance(value, Tensor) and value.numel() == 1 and value.requires_grad
+            down = torch.autograd.grad(value, at, allow_unused=True)[0] if differentiable else None
+            if down is None:
+                raise SettingError(
+                    "the criterion must give one number, with its gradient by the keys.",
+                    got=described(value),
+                    expected="a tensor () that was computed from positive and negative keys",
+                    advice="criterion=lambda query, positive, negative: my_loss(query, positive, negative).mean()",
+                )
+            loss[row, column], slope[row, column] = value.detach(), down
     return Surface(shares, loss, slope)
 
 
@@ -89,13 +102,16 @@ def loss_surface(
         way down, arrows as long as the gradient.
 
     Raises:
-        SettingError: one of the numbers is too small.
+        SettingError: one of the numbers is too small or not whole, or the criterion gives no number that depends on the
+            keys.
 
     Source:
         After the figure in the README of info-nce-pytorch. Differs: every place has the same noise, so the surface is
         smooth; and the gradient is shown, too.
     """
-    check_least(dimensions=(dimensions, 1), queries=(queries, 1), negatives=(negatives, 1), steps=(steps, 2))
+    check_least(
+        dimensions=(dimensions, 1), queries=(queries, 1), negatives=(negatives, 1), steps=(steps, 2), seed=(seed, 0)
+    )
     found = surface(
         criterion or InfoNCE(), dimensions=dimensions, queries=queries, negatives=negatives, steps=steps, seed=seed
     )

@@ -1,7 +1,7 @@
 """How did training go? The metrics of a run over its steps, and in the plane of alignment and uniformity."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from info_nce.errors import SettingError, needs_extra
 from info_nce.plots.canvas import SIZE, canvas, legend, mark_end, number, panels, plain_numbers, titled
+from info_nce.plots.given import as_number, shortened
 from info_nce.plots.palette import BLUE, LINE, MUTED, VERMILION
 
 with needs_extra("plots"):
@@ -19,10 +20,19 @@ with needs_extra("plots"):
     from matplotlib.ticker import MaxNLocator
 
 Metrics: TypeAlias = Sequence[Mapping[str, float]]
-"""One mapping for each logged step, oldest first, as a run's metrics.jsonl holds them."""
+"""One mapping for each logged step, as a run's metrics.jsonl holds them."""
 
-# a line, and what a line of one point is drawn as
-_SINGLE = ("-", "o")
+# What is drawn of a line of metrics.
+_DRAWN = (
+    "step",
+    "loss",
+    "log_candidates",
+    "validation_loss",
+    "temperature",
+    "learning_rate",
+    "alignment",
+    "uniformity",
+)
 # the later, the darker
 _LATER = LinearSegmentedColormap.from_list("later", ["#c3ddf0", BLUE])
 
@@ -39,7 +49,7 @@ def training_curves(run: Metrics | str | Path) -> Figure:
         A panel for each of them. A loss at the dashed line = no better than guessing; 0 = always right and certain.
 
     Raises:
-        SettingError: nothing was logged, or "step" or "loss" is missing.
+        SettingError: nothing was logged, "step" or "loss" is missing, or what is logged is no number.
         RunError: it is no run folder.
     """
     metrics = logged(run)
@@ -74,7 +84,7 @@ def alignment_uniformity(run: Metrics | str | Path) -> Figure:
         A path from a hollow mark (the first logged step) to a full one (the last).
 
     Raises:
-        SettingError: nothing was logged, or one of the two is missing.
+        SettingError: nothing was logged, one of the two is missing, or what is logged is no number.
         RunError: it is no run folder.
 
     Source:
@@ -117,7 +127,7 @@ def spread_curves(metrics: Metrics) -> Figure:
     steps = _column(metrics, "step")
     for axes, name in zip(found, ("alignment", "uniformity"), strict=True):
         values = _column(metrics, name)
-        axes.plot(steps, values, color=BLUE, linewidth=2)
+        _curve(axes, steps, values, color=BLUE, linewidth=2)
         mark_end(axes, steps, values, number(values[-1]))
         axes.set_ylabel(name)
         axes.yaxis.set_major_locator(MaxNLocator(4))
@@ -152,14 +162,14 @@ def spread_in_words(metrics: Metrics) -> str:
 
 
 def logged(run: Metrics | str | Path, *needed: str) -> Metrics:
-    """Read the metrics of a run, or take those at hand.
+    """Read the metrics of a run, or take those at hand; in the order of their steps, if they say them.
 
     Args:
         run: a folder, or metrics.
         needed: what every line has to have; step and loss by default.
 
     Raises:
-        SettingError: nothing was logged, or something needed is missing.
+        SettingError: nothing was logged, something needed is missing, or what is logged is no number.
         RunError: it is no run folder.
     """
     if isinstance(run, (str, Path)):
@@ -168,9 +178,8 @@ def logged(run: Metrics | str | Path, *needed: str) -> Metrics:
 
         folder = Path(run).expanduser()
         read_config(folder)
-        metrics: Metrics = Logged(folder / "metrics.jsonl").read()
-    else:
-        metrics = list(run)
+        run = Logged(folder / "metrics.jsonl").read()
+    metrics = [{name: as_number(name, line[name]) for name in _DRAWN if name in line} for line in _lines(run)]
     for name in needed or ("step", "loss"):
         if not metrics or any(name not in line for line in metrics):
             raise SettingError(
@@ -179,7 +188,28 @@ def logged(run: Metrics | str | Path, *needed: str) -> Metrics:
                 expected=f"lines with {', '.join(needed or ('step', 'loss'))}",
                 advice="the folder of a run that has come to its first line, or [{'step': 10, 'loss': 4.2}, ...]",
             )
-    return metrics
+    steps = [line["step"] for line in metrics if "step" in line]
+    if not all(map(math.isfinite, steps)):
+        raise SettingError(
+            "a step must be a finite number.",
+            got=f"steps {shortened(str(steps), 60)}",
+            expected="how many steps were taken before the line was logged",
+            advice="leave out lines without a step",
+        )
+    return sorted(metrics, key=lambda line: line["step"]) if len(steps) == len(metrics) else metrics
+
+
+def _lines(run: object) -> list[Mapping[str, object]]:
+    lines: list[Any] = list(run) if isinstance(run, Iterable) else [run]
+    for line in lines:
+        if not isinstance(line, Mapping):
+            raise SettingError(
+                "each line of metrics must be a mapping of names to numbers.",
+                got=f"a line {shortened(repr(line), 60)}",
+                expected="the folder of a run, or one mapping for each logged step",
+                advice="[{'step': 10, 'loss': 4.2}, ...]",
+            )
+    return lines
 
 
 def _loss(axes: Axes, metrics: Metrics) -> None:
@@ -187,13 +217,13 @@ def _loss(axes: Axes, metrics: Metrics) -> None:
     highest = loss
     if _has(metrics, "log_candidates"):
         guessing = _column(metrics, "log_candidates")
-        axes.plot(steps, guessing, color=MUTED, linestyle=(0, (5, 3)), linewidth=1.3)
+        _curve(axes, steps, guessing, color=MUTED, linestyle=(0, (5, 3)), linewidth=1.3)
         end = float(guessing[np.isfinite(guessing)][-1])
         label = f"guessing: log {round(math.exp(end)):,} = {end:.2f}"
         style: dict[str, Any] = {"textcoords": "offset points", "ha": "right", "color": MUTED, "fontsize": SIZE}
         axes.annotate(label, (steps[-1], end), (0, -14 if loss[-1] > end else 5), **style)
         highest = np.append(highest, guessing)
-    axes.plot(steps, loss, color=BLUE, linewidth=2, label="in training")
+    _curve(axes, steps, loss, color=BLUE, linewidth=2, label="in training")
     held_out = [(line["step"], line["validation_loss"]) for line in metrics if "validation_loss" in line]
     if held_out:
         axes.plot(*zip(*held_out, strict=True), "o", color=VERMILION, markersize=4, label="on held-out items")
@@ -206,7 +236,7 @@ def _loss(axes: Axes, metrics: Metrics) -> None:
 
 def _temperature(axes: Axes, metrics: Metrics) -> None:
     steps, values = _column(metrics, "step"), _column(metrics, "temperature")
-    axes.plot(steps, values, _SINGLE[len(steps) == 1], color=BLUE, linewidth=2)
+    _curve(axes, steps, values, color=BLUE, linewidth=2)
     axes.set(ylim=(0, _top(values, 1.25)), ylabel="temperature")
     _over_steps(axes)
     axes.yaxis.set_major_locator(MaxNLocator(3))
@@ -214,11 +244,18 @@ def _temperature(axes: Axes, metrics: Metrics) -> None:
 
 def _learning_rate(axes: Axes, metrics: Metrics) -> None:
     steps, rate = _column(metrics, "step"), _column(metrics, "learning_rate")
-    axes.plot(steps, rate, _SINGLE[len(steps) == 1], color=BLUE, linewidth=2)
+    _curve(axes, steps, rate, color=BLUE, linewidth=2)
     axes.set(ylim=(0, _top(rate, 1.1)), ylabel="learning rate")
     _over_steps(axes)
     axes.yaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
     plain_numbers(axes.yaxis)
+
+
+def _curve(axes: Axes, steps: NDArray[np.float64], values: NDArray[np.float64], **look: Any) -> None:
+    """Draw a line, with a mark where a number stands alone: a line of one point is not seen."""
+    known = np.pad(np.isfinite(values), 1)
+    alone = known[1:-1] & ~known[:-2] & ~known[2:]
+    axes.plot(steps, values, marker="o" if alone.any() else "None", markevery=alone, markersize=4, **look)
 
 
 def _over_steps(axes: Axes) -> None:
