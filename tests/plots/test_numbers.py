@@ -400,6 +400,11 @@ def test_a_bound_of_what_it_cannot_be_is_refused(setting: dict[str, Any]) -> Non
         plots.information_bound(**{"candidates": (2, 4), "values": (0.5, 1.0), **setting})
 
 
+@pytest.mark.parametrize(("value", "said"), [(1.386, "never for more than log K"), (1.6, "more than log K in places")])
+def test_a_bound_above_log_k_is_not_said_to_be_below(value: float, said: str) -> None:
+    assert said in title(plots.information_bound((2, 4), (0.5, value)))
+
+
 def test_a_bound_takes_what_torch_computed() -> None:
     values: Any = [torch.tensor(0.5, requires_grad=True), torch.tensor(1.0)]
     figure = plots.information_bound((2, 4), values)

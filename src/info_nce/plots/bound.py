@@ -22,6 +22,8 @@ with needs_extra("plots"):
 
 # Enough of each size for bars that hide behind their marks.
 _CELLS, _MOST = 1 << 20, 128
+# Values may come with two digits.
+_ROUNDED = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +144,9 @@ def information_bound(
     legend(axes, 3)
     best = int(np.argmax(bounds))
     of = "" if truth is None else f" of {truth:.2f}"
-    title = (
-        f"With {counts[best]:,.0f} candidates the loss vouches for {bounds[best]:.2f}{of} nats, "
-        "and never for more than log K."
+    bounded = (bounds <= np.log(counts) + _ROUNDED).all()
+    title = f"With {counts[best]:,.0f} candidates the loss vouches for {bounds[best]:.2f}{of} nats, " + (
+        "and never for more than log K." if bounded else "more than log K in places, which no InfoNCE does."
     )
     return titled(figure, title, "" if reach is None else "Bars: two standard errors to both sides.")
 
