@@ -474,6 +474,7 @@ def test_chunks_of_no_whole_size_are_refused(cells: Any) -> None:
 def test_so_many_neighbours_that_are_not_there_are_refused(k: Any) -> None:
     refuses(ShapeError if k == 6 else ArgumentError, lambda: hubness(torch.eye(6), k), "k=")
     assert hubness(torch.eye(6), 6, query=torch.eye(6)).most == 6
+    assert hubness(torch.eye(6), np.int64(5)).most == 5
     refuses(ShapeError, lambda: hubness(torch.eye(6), 1, query=torch.eye(5)), "components")
 
 
@@ -613,6 +614,10 @@ def test_one_process_alone_gathers_what_it_has() -> None:
     (every,) = gathered(x)
     assert torch.equal(every, x)
     assert not every.requires_grad
+    every.zero_()
+    assert x.all()  # a copy, as of several
     assert gathered() == ()
+    wrong: Any = "a"
+    refuses(DTypeError, lambda: gathered(wrong), "tensors")
     with pytest.raises(ArgumentError, match="needs rows"):
         gathered(torch.ones(()))
