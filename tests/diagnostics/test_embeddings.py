@@ -349,6 +349,7 @@ def test_tiny_and_huge_vectors_have_lengths_and_neighbours(scale: float) -> None
     for name in ("mean", "spread", "shortest", "longest"):
         close(getattr(found, name) / scale, getattr(expected, name), 1e-6)
     assert found.zeros == 0
+    assert norms(x / 0).longest == math.inf
     assert norms(x.double() * 1e200).spread == pytest.approx(expected.spread * 1e200)
     assert_close(hubness(x * scale, 3).occurrences, hubness(x, 3).occurrences, rtol=0, atol=0)
 

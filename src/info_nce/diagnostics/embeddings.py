@@ -293,7 +293,8 @@ def norms(embeddings: Float[Tensor, "n d"]) -> Norms:
 
 def _length(vectors: Tensor) -> Tensor:
     """Of each, in parts of its largest component: a plain norm under- or overflows."""
-    largest = vectors.abs().amax(-1, keepdim=True).clamp(min=torch.finfo(vectors.dtype).tiny)
+    limits = torch.finfo(vectors.dtype)
+    largest = vectors.abs().amax(-1, keepdim=True).clamp(limits.tiny, limits.max)
     length: Tensor = torch.linalg.vector_norm(vectors / largest, dim=-1) * largest[..., 0]
     return length
 

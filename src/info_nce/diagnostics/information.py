@@ -86,7 +86,7 @@ def info_nce_bound(loss: Number, candidates: int) -> Number:
         fail(
             DTypeError,
             "loss must be a number, or a tensor of them.",
-            got=f"loss of {getattr(loss, 'dtype', type(loss).__name__)}",
+            got=f"loss of {loss.dtype if isinstance(loss, Tensor) else type(loss).__name__}",
             expected="a float or a floating-point tensor, in nats",
             hint="the loss with reduction='mean' or 'none', as it is",
         )
