@@ -21,10 +21,10 @@ ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
 LAYERS: list[list[str]] = [
     ["checks", "compiler", "precision"],
     ["distributed"],
-    ["neighbours"],
-    ["mining"],
     ["coded", "chunks", "replay"],
     ["similarity", "temperature", "pairing"],
+    ["neighbours"],
+    ["mining"],
     ["scores"],
     ["statistics"],
     ["engines", "objectives", "queue", "gradcache"],
@@ -60,7 +60,7 @@ NARROWER: dict[str, set[str]] = {
         *("assemble", "checks", "contrast", "engines", "mistakes", "objectives"),
         *("pairing", "scores", "similarity", "statistics"),
     },
-    "mining": {"checks", "neighbours"},
+    "mining": {"checks", "neighbours", "similarity"},
     "engines": {"checks", "coded", "distributed", "precision", "pairing", "scores", "statistics"},
 }
 """Modules that need less than their layer would allow."""

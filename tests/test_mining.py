@@ -73,6 +73,7 @@ def test_the_negatives_are_those_of_a_loop(
     assert by_ids.index.tolist() == expected
     by_pairs = mine_hard_negatives(query, document, 5, positives=torch.tensor(sorted(known)), **case)
     assert by_pairs.index.tolist() == expected
+    assert mine_hard_negatives(query * 1e200, document * 1e-200, 5, **ids, **case).index.tolist() == expected
     assert torch.equal(by_ids.found, by_ids.index >= 0)
     assert torch.equal(by_ids.similarity.isnan(), ~by_ids.found)
     i, place = 4, 0

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from numbers import Real
+from numbers import Integral, Real
 from typing import NoReturn
 
 import torch
@@ -85,14 +85,7 @@ def check_embeddings(tensors: Mapping[str, object], dims: Mapping[str, int] | No
                 expected="this rank's rows",
                 hint=f"{name}.to_local() if it is Shard(0), with engine=Gathered(process_group=mesh.get_group())",
             )
-        if tensor.dtype not in _FLOATING:
-            fail(
-                DTypeError,
-                f"{name} must hold floating-point numbers.",
-                got=f"{name} of dtype {tensor.dtype}",
-                expected="float16, bfloat16, float32 or float64",
-                hint=f"pass the encoder's output, or {name}.float()",
-            )
+        check_floating(name, tensor.dtype, hint=f"pass the encoder's output, or {name}.float()")
         want = (dims or {}).get(name, 2)
         if tensor.dim() != want:
             fail(
@@ -104,6 +97,18 @@ def check_embeddings(tensors: Mapping[str, object], dims: Mapping[str, int] | No
             )
         checked[name] = tensor
     check_alike(checked)
+
+
+def check_floating(name: str, dtype: object, *, hint: str = "torch.float32") -> None:
+    """Refuse a dtype of integers, of complex numbers, or none."""
+    if dtype not in _FLOATING:
+        fail(
+            DTypeError,
+            f"{name} must hold floating-point numbers.",
+            got=f"{name} of dtype {dtype}",
+            expected="float16, bfloat16, float32 or float64",
+            hint=hint,
+        )
 
 
 def check_alike(tensors: Mapping[str, Tensor]) -> None:
@@ -251,7 +256,12 @@ def check_number(
 
 def check_whole(name: str, value: object, *, low: int = 1, high: int | None = None, hint: str) -> None:
     """Refuse what is no whole number in a range."""
-    inside = isinstance(value, int) and not isinstance(value, bool) and low <= value and (high is None or value <= high)
+    inside = (
+        isinstance(value, Integral)  # numpy's are as good as Python's
+        and not isinstance(value, bool)
+        and low <= int(value)
+        and (high is None or int(value) <= high)
+    )
     if not inside:
         fail(
             ArgumentError,

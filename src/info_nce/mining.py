@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
-from torch.nn import functional
 
 from info_nce.checks import (
     ArgumentError,
@@ -24,6 +23,7 @@ from info_nce.checks import (
     finite,
 )
 from info_nce.neighbours import CELLS, similarities
+from info_nce.similarity import unit
 
 __all__ = ["HardNegatives", "SearchIndex", "mine_hard_negatives"]
 
@@ -150,7 +150,7 @@ def _looked_up(index: SearchIndex, query: Tensor, documents: int, pairs: Tensor,
     known = pairs[:, 0] * documents + pairs[:, 1]
     for start in range(0, len(query), _AT_ONCE):
         rows = slice(start, min(len(query), start + _AT_ONCE))
-        sought = functional.normalize(query[rows].float(), dim=1).cpu().numpy()
+        sought = unit(query[rows].float()).cpu().numpy()
         scores, places = (torch.from_numpy(array) for array in index.search(sought, most))
         cell = torch.arange(rows.start, rows.stop)[:, None] * documents + places
         scores = scores.masked_fill((places < 0) | torch.isin(cell, known.cpu()), -torch.inf)
@@ -191,7 +191,7 @@ def _limit(
         return best
     best[pairs[:, 0]] = -torch.inf
     for some in torch.split(pairs, max(1, cells // query.shape[1])):
-        alike = functional.cosine_similarity(query[some[:, 0]], document[some[:, 1]], dim=1)
+        alike = (unit(query[some[:, 0]]) * unit(document[some[:, 1]])).sum(1)
         best.scatter_reduce_(0, some[:, 0], alike, "amax")
     limits = [best] if margin is None else [best - margin]
     if relative_margin is not None:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
-from torch.nn import functional
+
+from info_nce.similarity import unit
 
 __all__ = ["nearest", "similarities"]
 
@@ -34,11 +35,11 @@ def similarities(
         >>> [rows for rows, _ in similarities(torch.eye(3), torch.eye(3), cells=6)]
         [slice(0, 2, None), slice(2, 3, None)]
     """
-    keys = functional.normalize(key, dim=1).mT
+    keys = unit(key).mT
     rows = max(1, cells // max(1, len(key)))
     for start in range(0, len(query), rows):
         chunk = query[start : start + rows]
-        yield slice(start, start + len(chunk)), functional.normalize(chunk, dim=1) @ keys
+        yield slice(start, start + len(chunk)), unit(chunk) @ keys
 
 
 def nearest(
@@ -67,10 +68,10 @@ def nearest(
     best = query.new_empty(len(query), 0), query.new_empty(len(query), 0, dtype=torch.int64)
     if k == 0 or len(query) == 0:
         return query.new_empty(len(query), k), query.new_empty(len(query), k, dtype=torch.int64)
-    queries = functional.normalize(query, dim=1)
+    queries = unit(query)
     wide = min(len(key), _KEYS, cells)
     for start in range(0, len(key), wide):
-        keys = functional.normalize(key[start : start + wide].to(query.dtype), dim=1).mT
+        keys = unit(key[start : start + wide].to(query.dtype)).mT
         found = [
             (chunk @ keys).topk(min(k, keys.shape[1]), dim=1) for chunk in torch.split(queries, max(1, cells // wide))
         ]

@@ -351,6 +351,17 @@ def test_what_is_not_finite_stays_visible(estimator: Estimator, place: tuple[int
     assert estimator(q, q.clone(), engine=engine).isnan()
 
 
+@pytest.mark.parametrize(("place", "sign"), [((0, 1), 1), ((1, 1), 1), ((1, 1), -1)])
+def test_a_value_without_limit_is_that_of_its_formula(place: tuple[int, int], sign: int) -> None:
+    f = normal(4, 4, seed=1)
+    f[place] = sign * INF
+    f.requires_grad_()
+    value = jensen_shannon(f)
+    assert_close(value, nwj(f))
+    assert torch.autograd.grad(value, f)[0].isfinite().all()
+    close(smile(f).detach(), number(smile_loop(f.tolist())))
+
+
 @each_estimator
 def test_half_precision_is_computed_in_single(estimator: Estimator) -> None:
     q, k = torch.randn(2, 6, 4)
@@ -409,6 +420,16 @@ def test_a_number_for_each_row_is_refused() -> None:
         return critic.diagonal()
 
     refuses(ShapeError, lambda: estimate(by_row, [[torch.eye(3)]]), "(3,)", "depend on each other")
+
+
+def test_what_gives_no_estimate_is_refused() -> None:
+    wrong: Any
+    for wrong in (None, "2", [2.0], 1j, True):
+        refuses(DTypeError, lambda wrong=wrong: estimate(lambda _: wrong, [[torch.eye(3)]]), "must give a number")
+    for wrong in (None, 3):
+        refuses(DTypeError, lambda wrong=wrong: estimate(nwj, wrong), "batches", type(wrong).__name__)
+        refuses(DTypeError, lambda wrong=wrong: estimate(nwj, [wrong]), "a batch", type(wrong).__name__)
+        refuses(DTypeError, lambda wrong=wrong: estimate(wrong, [[torch.eye(3)]]), "estimator")
 
 
 def test_an_estimate_takes_no_gradient_and_shows_what_is_not_finite() -> None:

@@ -342,6 +342,18 @@ def test_norms_of_known_vectors() -> None:
     close(found.spread, math.sqrt(17 / 4), 1e-6)
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1e-20, 1e19, 1e30])
+def test_tiny_and_huge_vectors_have_lengths_and_neighbours(scale: float) -> None:
+    x = torch.randn(16, 6)
+    found, expected = norms(x * scale), norms(x)
+    for name in ("mean", "spread", "shortest", "longest"):
+        close(getattr(found, name) / scale, getattr(expected, name), 1e-6)
+    assert found.zeros == 0
+    assert norms(x / 0).longest == math.inf
+    assert norms(x.double() * 1e200).spread == pytest.approx(expected.spread * 1e200)
+    assert_close(hubness(x * scale, 3).occurrences, hubness(x, 3).occurrences, rtol=0, atol=0)
+
+
 # ---- hubness
 
 
@@ -382,7 +394,8 @@ def test_a_hub_is_found_and_an_even_ring_has_none() -> None:
     found = hubness(star, 1)
     assert found.occurrences[0] == 5
     assert found.skewness > 1
-    assert found.never == pytest.approx(4 / 6)
+    assert_close(found.occurrences[1:], torch.full((5,), 0.2).double())  # the middle finds them all alike
+    assert found.never == 0
     angles = torch.arange(8) * 2 * math.pi / 8
     even = hubness(torch.stack([angles.cos(), angles.sin()], 1).double() + 0, 2)
     assert (even.skewness, even.never, even.most) == (0.0, 0.0, 2)
@@ -390,9 +403,57 @@ def test_a_hub_is_found_and_an_even_ring_has_none() -> None:
 
 def test_nobody_is_a_neighbour_of_its_own_among_duplicates() -> None:
     same = torch.ones(6, 3)
-    found = hubness(same, 2)
-    assert int(found.occurrences.sum()) == 12
-    assert hubness(same, 5).occurrences.tolist() == [5] * 6
+    for k in (2, 5):
+        found = hubness(same, k)
+        assert (found.skewness, found.never, found.most) == (0.0, 0.0, k)
+        assert found.occurrences.tolist() == [k] * 6
+
+
+@pytest.mark.parametrize("k", [1, 3, 9, 10])
+def test_copies_are_found_alike_in_whatever_order_and_chunks(k: int) -> None:
+    lengths = 0.1 + torch.rand(60, 1, dtype=torch.float64)
+    x = torch.randn(6, 5, dtype=torch.float64).repeat(10, 1) * lengths
+    expected, order = hubness(x, k), torch.randperm(60)
+    if k < 10:  # each has 9 copies
+        assert expected.occurrences.tolist() == [k] * 60
+    for cells in (1, 60, 150):
+        assert_close(hubness(x, k, cells=cells).occurrences, expected.occurrences, rtol=0, atol=0)
+        assert_close(hubness(x[order], k, cells=cells).occurrences, expected.occurrences[order], rtol=0, atol=0)
+
+
+def test_who_is_found_by_a_share_is_found() -> None:
+    corners = torch.eye(3)
+    found = hubness(corners, 2, query=torch.tensor([[3.0, 2.0, 2.0], [1.0, 0.0, 0.0]]))
+    assert found.occurrences.tolist() == [2, 1, 1]
+    assert hubness(corners, 1, query=torch.ones(1, 3)).skewness == 0
+
+
+@pytest.mark.parametrize("spread", [1e-3, 1e-4, 1e-6])
+def test_neighbours_in_a_narrow_cone_are_told_apart(spread: float) -> None:
+    x = torch.randn(1, 8) + spread * torch.randn(200, 8)
+    found = hubness(x, 5)
+    exact = x.numpy().astype(np.longdouble)
+    exact /= np.sqrt((exact**2).sum(1, keepdims=True))
+    apart = ((exact[:, None] - exact) ** 2).sum(2)
+    np.fill_diagonal(apart, np.inf)
+    expected = np.bincount(apart.argsort(1)[:, :5].ravel(), minlength=200)
+    assert found.occurrences.tolist() == expected.tolist()
+
+
+def test_zero_vectors_are_neither_near_nor_opposite() -> None:
+    x = torch.tensor([[0.0, 0.0], [1.0, 0.1], [-1.0, 0.1]])
+    found = hubness(x, 1, query=torch.tensor([[1.0, 0.0], [0.0, -1.0], [0.0, 0.0]]))
+    assert_close(found.occurrences, torch.tensor([4 / 3, 4 / 3, 1 / 3], dtype=torch.float64))
+    close(hubness(x[:1].repeat(4, 1), 2).most, 2.0)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_of_what_is_no_number_nobody_is_a_neighbour(*, alone: bool) -> None:
+    x = torch.randn(6, 3)
+    x[4, 1] = NAN
+    found = hubness(x, 2) if alone else hubness(torch.eye(3), 2, query=x)
+    assert [math.isnan(value) for value in (found.skewness, found.never, found.most)] == [True] * 3
+    assert found.occurrences.isnan().all()
 
 
 def test_autocast_confuses_no_neighbours() -> None:
@@ -405,10 +466,16 @@ def test_autocast_confuses_no_neighbours() -> None:
         assert_close(found.occurrences, rough.occurrences)
 
 
+@pytest.mark.parametrize("cells", [0, -1, 2.5, "3", None, 1e18, True, NAN])
+def test_chunks_of_no_whole_size_are_refused(cells: Any) -> None:
+    refuses(ArgumentError, lambda: hubness(torch.eye(6), 2, cells=cells), "cells")
+
+
 @pytest.mark.parametrize("k", [0, 6, 1.5, True])
 def test_so_many_neighbours_that_are_not_there_are_refused(k: Any) -> None:
     refuses(ShapeError if k == 6 else ArgumentError, lambda: hubness(torch.eye(6), k), "k=")
     assert hubness(torch.eye(6), 6, query=torch.eye(6)).most == 6
+    assert hubness(torch.eye(6), np.int64(5)).most == 5
     refuses(ShapeError, lambda: hubness(torch.eye(6), 1, query=torch.eye(5)), "components")
 
 
@@ -548,6 +615,10 @@ def test_one_process_alone_gathers_what_it_has() -> None:
     (every,) = gathered(x)
     assert torch.equal(every, x)
     assert not every.requires_grad
+    every.zero_()
+    assert x.all()  # a copy, as of several
     assert gathered() == ()
+    wrong: Any = "a"
+    refuses(DTypeError, lambda: gathered(wrong), "tensors")
     with pytest.raises(ArgumentError, match="needs rows"):
         gathered(torch.ones(()))

@@ -5,9 +5,11 @@
 import itertools
 import math
 from collections.abc import Callable
+from fractions import Fraction
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -18,7 +20,7 @@ from torch.testing import assert_close
 import info_nce
 from info_nce import CLIPLoss, InfoNCE, SymmetricInfoNCE, contrast
 from info_nce.assemble import assemble
-from info_nce.checks import ArgumentError, ShapeError
+from info_nce.checks import ArgumentError, DTypeError, ShapeError
 from info_nce.diagnostics import CorrelatedGaussian, Labels, estimate, info_nce_bound, mutual_information_bound
 from info_nce.engines import Dense, Gathered, Tiled
 from info_nce.losses import Face
@@ -54,9 +56,22 @@ def test_a_negative_loss_and_no_candidates_are_refused() -> None:
     refuses(ArgumentError, lambda: info_nce_bound(torch.tensor([1.0, -0.1]), 6), "-0.1")
     for candidates in (0, -1, 2.0, True):
         refuses(ArgumentError, lambda k=candidates: info_nce_bound(1.0, k), "candidates")
-    assert info_nce_bound(-1e-5, 1) == 1e-5  # a rounded 0
+    # of a rounded 0, nothing above log K
+    assert info_nce_bound(-1e-7, 8) == math.log(8)
+    assert_close(info_nce_bound(torch.tensor([-1e-4]), 8), torch.tensor([math.log(8)]))
     assert math.isnan(info_nce_bound(math.nan, 2))
     assert info_nce_bound(torch.tensor([math.nan, 1.0]), 2)[0].isnan()
+
+
+@pytest.mark.parametrize("loss", ["3", None, [1.0], 1j, True, torch.tensor(1j), torch.tensor(1)])
+def test_a_loss_that_is_no_number_is_refused(loss: Any) -> None:
+    refuses(DTypeError, lambda: info_nce_bound(loss, 8), "loss")
+
+
+def test_numbers_of_other_kinds_are_numbers() -> None:
+    kinds: tuple[Any, ...] = (Fraction(1, 2), np.float32(0.5))
+    for loss in kinds:
+        assert info_nce_bound(loss, np.int64(8)) == math.log(8) - 0.5
 
 
 # ---- the bound of a loss

@@ -14,7 +14,7 @@ from torch.distributions import MultivariateNormal
 from torch.testing import assert_close
 
 from info_nce import InfoNCE
-from info_nce.checks import ArgumentError, DTypeError
+from info_nce.checks import ArgumentError, DTypeError, ShapeError
 from info_nce.diagnostics import CorrelatedGaussian, Labels, estimate, nwj
 from tests import reference as ref
 from tests.strategies import law, normal, seeds, temperatures
@@ -131,9 +131,40 @@ def test_independent_sides_say_nothing() -> None:
     data = CorrelatedGaussian(5, 0.0)
     x, y = data.sample(6)
     assert data.rho == 0
+    assert math.copysign(1, CorrelatedGaussian(5, 0).rho) == 1
     query, key = data.critic(x, y)
     assert_close(query @ key.T, torch.zeros(6, 6))
     assert nwj(query, key) == 0
+
+
+def test_a_critic_of_other_pairs_is_refused() -> None:
+    critic: Any = CorrelatedGaussian(3, 2.0).critic
+    x = torch.randn(4, 3)
+    for other in (x[:, :2], torch.randn(4, 5)):
+        refuses(ShapeError, lambda other=other: critic(other, x), "x", "(..., 3)")
+        refuses(ShapeError, lambda other=other: critic(x, other), "y", "(..., 3)")
+    refuses(ShapeError, lambda: critic(x, x[0]), "y", "2 dimensions")
+    wrong: Any
+    for wrong in (x.long(), x + 1j, x.tolist(), x.double()):
+        refuses(DTypeError, lambda wrong=wrong: critic(x, wrong), "y")
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.complex64, "float32", None])
+def test_a_dtype_without_fractions_is_refused(dtype: Any) -> None:
+    refuses(DTypeError, lambda: CorrelatedGaussian(3, 2.0).sample(4, dtype=dtype), "dtype")
+    refuses(DTypeError, lambda: Labels(3).critic(*Labels(3).sample(4), dtype), "dtype")
+
+
+def test_labels_of_other_classes_are_refused() -> None:
+    critic: Any = Labels(3).critic
+    x: Any = torch.tensor([0, 1, 2])
+    assert_close(critic(x.int(), x)[0], torch.eye(3))
+    for wrong in (x + 1, x - 1):
+        refuses(ArgumentError, lambda wrong=wrong: critic(x, wrong), "y", "none of the classes")
+    for wrong in (x.float(), x.tolist(), x > 0):
+        refuses(DTypeError, lambda wrong=wrong: critic(wrong, x), "x", "integers")
+    for wrong in (x[0], x[:, None]):
+        refuses(ShapeError, lambda wrong=wrong: critic(x, wrong), "y")
 
 
 # ---- both

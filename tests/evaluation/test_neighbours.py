@@ -64,6 +64,12 @@ def test_a_zero_vector_is_unrelated_to_everything() -> None:
     torch.testing.assert_close(similarity, torch.zeros(1, 3))
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_tiny_and_huge_vectors_have_directions(scale: float) -> None:
+    query, key = torch.randn(5, 3), torch.randn(7, 3)
+    torch.testing.assert_close(nearest(query * scale, key / scale, 2), nearest(query, key, 2))
+
+
 def test_nothing_to_ask_and_nothing_to_search_give_empty_answers() -> None:
     assert nearest(torch.empty(0, 3), torch.eye(3), 2)[1].shape == (0, 2)
     assert nearest(torch.eye(3), torch.empty(0, 3), 2)[1].shape == (3, 0)

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from info_nce.checks import ArgumentError, fail
+from info_nce.checks import ArgumentError, DTypeError, fail
 from info_nce.distributed import Group, ranks_of
 
 __all__ = ["gathered"]
@@ -20,10 +20,11 @@ def gathered(*tensors: Tensor, process_group: "Group | None" = None) -> tuple[Te
         process_group: whose ranks; the default group, or this process alone where there is none.
 
     Returns:
-        One tensor for each, without history: of rank 0, then of rank 1, and so on.
+        One tensor for each, a copy without history: of rank 0, then of rank 1, and so on.
 
     Raises:
         ArgumentError: a tensor has no rows to put together.
+        DTypeError: something is no tensor.
         RanksDisagreeError: the ranks bring another number of tensors, other shapes of their rows, or other dtypes.
 
     Example:
@@ -35,6 +36,14 @@ def gathered(*tensors: Tensor, process_group: "Group | None" = None) -> tuple[Te
     ranks = ranks_of(process_group)
     with ranks.together("what is put together"):
         for tensor in tensors:
+            if not isinstance(tensor, Tensor):
+                fail(
+                    DTypeError,
+                    "What is put together must be tensors.",
+                    got=f"a value of type {type(tensor).__name__}",
+                    expected="tensors (n, ...)",
+                    hint="torch.as_tensor(value)",
+                )
             if not tensor.dim():
                 fail(
                     ArgumentError,
@@ -44,4 +53,5 @@ def gathered(*tensors: Tensor, process_group: "Group | None" = None) -> tuple[Te
                     hint="value.reshape(1) for one number of each rank",
                 )
         ranks.agree(f"{len(tensors)} tensors")
-        return tuple(ranks.shared(tensor, f"tensor {place}") for place, tensor in enumerate(tensors, start=1))
+        found = tuple(ranks.shared(tensor, f"tensor {place}") for place, tensor in enumerate(tensors, start=1))
+        return found if ranks.size > 1 else tuple(tensor.clone() for tensor in found)

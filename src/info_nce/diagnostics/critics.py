@@ -9,13 +9,15 @@ and in the gradient that they give a worse one. What is said of pairs on which t
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from info_nce.assemble import given_logits
-from info_nce.checks import ArgumentError, ShapeError, check_embeddings, check_number, fail, shapes
+from info_nce.checks import ArgumentError, DTypeError, ShapeError, check_embeddings, check_number, fail, shapes
 from info_nce.engines import Engine
 from info_nce.losses.compose import check_pairs, check_with_negatives, pair_matrix
 from info_nce.losses.options import Options
@@ -26,6 +28,8 @@ from info_nce.similarity import DotProduct
 from info_nce.statistics import ClippedLogSumExp, LogSumExp, Softplus, Statistic, Sum, log_sum_exp
 
 __all__ = ["Estimate", "donsker_varadhan", "estimate", "jensen_shannon", "nwj", "smile"]
+
+_T = TypeVar("_T")
 
 
 def donsker_varadhan(*critic: Float[Tensor, "n _"], engine: Engine | None = None) -> Float[Tensor, ""]:
@@ -186,7 +190,20 @@ class _Sums:
     def taught(self, value: Tensor) -> Tensor:
         """The value, with the gradient of a classifier's log-likelihood."""
         likelihood = -self.total["pairs"].mean() - self.total["strangers"].sum() / self.others
-        return value.detach() + (likelihood - likelihood.detach())
+        taught: Tensor = _Taught.apply(value, likelihood)  # type: ignore[no-untyped-call]  # torch leaves `apply` untyped
+        return taught
+
+
+class _Taught(torch.autograd.Function):
+    """One value with the gradient of another, which may be infinite: a difference of the two would be no number."""
+
+    @staticmethod
+    def forward(ctx: object, value: Tensor, teacher: Tensor) -> Tensor:  # noqa: ARG004 - not its number
+        return value.clone()
+
+    @staticmethod
+    def backward(ctx: object, slope: Tensor) -> tuple[None, Tensor]:  # noqa: ARG004 - nothing is kept
+        return None, slope
 
 
 def _sums(critic: Sequence[Tensor], engine: Engine | None, **more: Statistic) -> _Sums:
@@ -271,13 +288,22 @@ def estimate(estimator: Callable[..., Tensor | float], batches: Iterable[Sequenc
     Raises:
         ArgumentError: there is no batch.
         ShapeError: the estimator gives a number for each row.
+        DTypeError: the estimator is no function or gives no number, or the batches are nothing to go through.
 
     Example:
         >>> critics = [[torch.eye(2)], [3 * torch.eye(2)]]
         >>> print(estimate(nwj, critics))
         2.0000 ± 1.0000 (2 batches)
     """
-    values = [_number(estimator(*batch)) for batch in batches]
+    if not callable(estimator):
+        fail(
+            DTypeError,
+            "estimator must be a function.",
+            got=f"estimator of type {type(estimator).__name__}",
+            expected="a function from the tensors of a batch to a number",
+            hint="estimate(nwj, batches)",
+        )
+    values = [_number(estimator(*_each("a batch", batch))) for batch in _each("batches", batches)]
     if not values:
         fail(
             ArgumentError,
@@ -291,7 +317,19 @@ def estimate(estimator: Callable[..., Tensor | float], batches: Iterable[Sequenc
     return Estimate(found.mean().item(), spread / math.sqrt(len(values)), len(values))
 
 
-def _number(value: Tensor | float) -> float:
+def _each(name: str, several: Iterable[_T]) -> Iterable[_T]:
+    if not isinstance(several, Iterable):
+        fail(
+            DTypeError,
+            f"{name} must be a list, or something else to go through.",
+            got=f"{name} of type {type(several).__name__}",
+            expected="batches, each a list or tuple of tensors",
+            hint="estimate(nwj, [(query, key), ...])",
+        )
+    return several
+
+
+def _number(value: object) -> float:
     if isinstance(value, Tensor) and value.numel() != 1:
         fail(
             ShapeError,
@@ -300,4 +338,13 @@ def _number(value: Tensor | float) -> float:
             expected="a tensor ()",
             hint="its mean: the rows of a batch depend on each other, and their spread is not that of their mean",
         )
-    return float(value)
+    number = value.item() if isinstance(value, Tensor) else value
+    if not isinstance(number, Real) or isinstance(number, bool):
+        fail(
+            DTypeError,
+            "An estimator must give a number.",
+            got=f"{number!r} of type {type(number).__name__}",
+            expected="a float, or a tensor ()",
+            hint="return the value that it computes",
+        )
+    return float(number)

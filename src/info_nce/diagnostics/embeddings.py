@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int, Int64
+from jaxtyping import Float, Float64, Int
 from torch import Tensor
 from torch.nn import functional
 
@@ -31,7 +31,7 @@ from info_nce.contrast import contrast
 from info_nce.engines import Engine
 from info_nce.losses.compose import self_matrix
 from info_nce.losses.options import Options
-from info_nce.neighbours import CELLS, nearest
+from info_nce.neighbours import CELLS
 from info_nce.objectives import Objective
 from info_nce.pairing import Nowhere, Shifted
 from info_nce.precision import compute_dtype, without_autocast
@@ -281,14 +281,22 @@ def norms(embeddings: Float[Tensor, "n d"]) -> Norms:
         Norms(mean=2.5, spread=2.5, shortest=0.0, longest=5.0, zeros=1)
     """
     (embeddings,) = _checked({"embeddings": embeddings})
-    lengths = torch.linalg.vector_norm(embeddings, dim=1)
+    lengths = torch.cat([_length(chunk.double()) for chunk in torch.split(embeddings, _ROWS)])
     return Norms(
         lengths.mean().item(),
-        lengths.std(correction=0).item(),
+        _length(lengths - lengths.mean()).item() / math.sqrt(len(lengths)),
         lengths.amin().item(),
         lengths.amax().item(),
         int((embeddings == 0).all(1).sum()),
     )
+
+
+def _length(vectors: Tensor) -> Tensor:
+    """Of each, in parts of its largest component: a plain norm under- or overflows."""
+    limits = torch.finfo(vectors.dtype)
+    largest = vectors.abs().amax(-1, keepdim=True).clamp(limits.tiny, limits.max)
+    length: Tensor = torch.linalg.vector_norm(vectors / largest, dim=-1) * largest[..., 0]
+    return length
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -305,8 +313,8 @@ class Hubness:
 
     skewness: float
     never: float
-    most: int
-    occurrences: Int64[Tensor, " m"]
+    most: float
+    occurrences: Float64[Tensor, " m"]
 
 
 @torch.no_grad()
@@ -318,23 +326,26 @@ def hubness(
     $$ S = \frac{\mathrm{E} (N_k - \mu)^3}{\sigma^3}, \quad N_k(x) = \text{how many have } x \text{ among their } k
        \text{ nearest} $$
 
+    Compared in double precision. Of those that are equally near, up to its rounding, and for which there is no room
+    among the k, each counts with the same share: copies of one point are no hubs, in whatever order they come.
+
     Args:
         embeddings: what is found, by the cosine.
         k: how many neighbours are looked at.
         query: who searches; without, the embeddings themselves, each among the others.
-        cells: how many similarities are held at once; changes the memory and not the result.
+        cells: how many similarities are held at once, at least those of one row; changes the memory and not the result.
 
     Returns:
-        What was found; its measures are NaN where a similarity is.
+        What was found; NaN where an embedding is.
 
     Raises:
-        ShapeError: there are no embeddings, or queries of another width.
-        ArgumentError: there are no k others.
+        ShapeError: there are no embeddings, or queries of another width, or no k others.
+        ArgumentError: k or cells is no whole number above 0.
 
     Example:
         >>> star = torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
-        >>> hubness(star, k=1).occurrences[0].item()  # the middle is everybody's neighbour
-        3
+        >>> hubness(star, k=1).occurrences.round(decimals=4).tolist()  # the middle is everybody's neighbour
+        [3.0, 0.3333, 0.3333, 0.3333]
 
     Source:
         Radovanovic, Nanopoulos, Ivanovic 2010, "Hubs in Space", JMLR 11; those that are never found are its antihubs.
@@ -342,6 +353,7 @@ def hubness(
     named = {"embeddings": embeddings} | ({} if query is None else {"query": query})
     found, *asking = _checked(named)
     check_whole("k", k, hint="10 as is usual")
+    check_whole("cells", cells, hint=f"{CELLS}, or fewer where memory is short")
     if k > len(found) - (query is None):
         fail(
             ShapeError,
@@ -351,26 +363,42 @@ def hubness(
             hint="a smaller k, or more embeddings",
         )
     with without_autocast(found.device.type):
-        if asking:
-            similarity, index = nearest(asking[0], found, k, cells=cells)
-        else:
-            similarity, index = nearest(found, found, k + 1, cells=cells)
-            index = _others(index)
-    occurrences = torch.bincount(index.flatten(), minlength=len(found))
-    if similarity.isnan().any():
-        return Hubness(math.nan, math.nan, int(occurrences.max()), occurrences)
-    counts = occurrences.double()
-    apart = counts - counts.mean()
+        occurrences = _occurrences(found, asking[0] if asking else None, k, cells)
+    apart = occurrences - occurrences.mean()
     spread = apart.square().mean().sqrt()
-    skewness = (apart**3).mean() / torch.where(spread == 0, 1, spread) ** 3
-    return Hubness(skewness.item(), (occurrences == 0).double().mean().item(), int(occurrences.max()), occurrences)
+    even = spread < 1e-9  # nothing but the rounding of the mean
+    skewness = torch.where(even, 0, (apart**3).mean() / torch.where(even, 1, spread) ** 3)
+    never = (occurrences == 0).double().mean() + 0 * spread  # NaN stays NaN
+    return Hubness(skewness.item(), never.item(), occurrences.amax().item(), occurrences)
 
 
-def _others(index: Tensor) -> Tensor:
-    """Of each row's k + 1 nearest, the k that are not the row itself; of many duplicates, it may not be among them."""
-    itself = index == torch.arange(len(index), device=index.device)[:, None]
-    itself[:, -1] |= ~itself.any(1)
-    return index[~itself].view(len(index), -1)
+def _occurrences(found: Tensor, asking: Tensor | None, k: int, cells: int) -> Tensor:
+    """How often is each among the k nearest of those who ask, or of each other?"""
+    keys = unit(found.double())
+    lost = (keys == 0).all(1)
+    queries = keys if asking is None else unit(asking.double())
+    # Seen from their middle, directions that nearly agree keep their digits. There the largest cosine is the least
+    # distance, but for zero vectors, whose cosine of 0 lies 1/2 below what their distance says.
+    middle = keys.mean(0)
+    queries, keys = queries - middle, keys - middle
+    taken_off = keys.square().sum(1).add(lost).div(2)
+    # what the rounding of a direction may change, and more than that of a product of thousands of components
+    slack = 1e-14 * (torch.linalg.vector_norm(queries, dim=1) + torch.linalg.vector_norm(keys, dim=1).amax())[:, None]
+    occurrences = 0 * (queries.sum() + keys.sum(1))  # NaN stays NaN
+    rows = max(1, cells // len(keys))
+    for start in range(0, len(queries), rows):
+        near = torch.addmm(taken_off, queries[start : start + rows], keys.mT, beta=-1)
+        if asking is None:
+            near.diagonal(start).fill_(-math.inf)
+        best, index = near.topk(min(k + 1, len(keys)), dim=1)
+        last, rounding = best[:, k - 1 : k], slack[start : start + rows]
+        tied = (last - best[:, -1:] <= rounding)[:, 0]
+        occurrences += torch.bincount(index[~tied, :k].flatten(), minlength=len(keys))
+        above = near[tied] - last[tied]
+        nearer, equal = (above > rounding[tied]).double(), (above.abs() <= rounding[tied]).double()
+        share = (k - nearer.sum(1)) / equal.sum(1)
+        occurrences += nearer.sum(0) + share @ equal
+    return occurrences.round(decimals=9)  # a sum of thirds may be whole
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ it trains).
 import copy
 import math
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import TypeVar
 
 import torch
@@ -17,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from typing_extensions import Unpack
 
-from info_nce.checks import ArgumentError, check_whole, fail
+from info_nce.checks import ArgumentError, DTypeError, check_whole, fail
 from info_nce.distributed import ALONE
 from info_nce.losses import (
     CPC,
@@ -69,6 +70,7 @@ def info_nce_bound(loss: Number, candidates: int) -> Number:
     Raises:
         ArgumentError: there is no candidate, or the loss is negative: its positive is no candidate then, and the value
             no bound.
+        DTypeError: the loss is no number.
 
     Example:
         >>> round(info_nce_bound(2.0, candidates=128), 5)
@@ -79,7 +81,15 @@ def info_nce_bound(loss: Number, candidates: int) -> Number:
         arXiv:1905.06922, I_NCE.
     """
     check_whole("candidates", candidates, hint="the batch size, for in-batch negatives")
-    values = torch.as_tensor(loss).detach()
+    values = torch.tensor(float(loss)) if isinstance(loss, Real) and not isinstance(loss, bool) else loss
+    if not isinstance(values, Tensor) or not values.is_floating_point():
+        fail(
+            DTypeError,
+            "loss must be a number, or a tensor of them.",
+            got=f"loss of {loss.dtype if isinstance(loss, Tensor) else type(loss).__name__}",
+            expected="a float or a floating-point tensor, in nats",
+            hint="the loss with reduction='mean' or 'none', as it is",
+        )
     if (values < _BELOW_ZERO).any():
         fail(
             ArgumentError,
@@ -88,7 +98,8 @@ def info_nce_bound(loss: Number, candidates: int) -> Number:
             expected="at least 0, as of InfoNCE",
             hint="InfoNCE, which lets the positive compete; the value of DCL exceeds the information without limit",
         )
-    return math.log(candidates) - loss
+    # never above log K, whatever the rounding of a loss of 0
+    return math.log(candidates) - (loss.clamp(min=0) if isinstance(loss, Tensor) else max(float(loss), 0.0))
 
 
 def mutual_information_bound(

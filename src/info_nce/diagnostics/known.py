@@ -10,7 +10,17 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional
 
-from info_nce.checks import check_number, check_whole
+from info_nce.checks import (
+    ArgumentError,
+    ShapeError,
+    check_embeddings,
+    check_floating,
+    check_ids,
+    check_number,
+    check_whole,
+    fail,
+    shapes,
+)
 from info_nce.diagnostics.information import info_nce_bound
 
 __all__ = ["CorrelatedGaussian", "Labels"]
@@ -52,7 +62,7 @@ class CorrelatedGaussian:
     @property
     def rho(self) -> float:
         """The correlation of each component of y with that of x, in [0, 1)."""
-        return math.sqrt(-math.expm1(-2 * self.information / self.dimension))
+        return math.sqrt(abs(math.expm1(-2 * self.information / self.dimension)))
 
     def sample(
         self, count: int, *, generator: torch.Generator | None = None, dtype: torch.dtype = torch.float32
@@ -63,8 +73,13 @@ class CorrelatedGaussian:
             count: N.
             generator: for repeatable draws.
             dtype: of the vectors.
+
+        Raises:
+            ArgumentError: there is no pair.
+            DTypeError: normal vectors have no such dtype.
         """
         check_whole("count", count, hint="128 as in the papers")
+        check_floating("dtype", dtype)
         x, noise = torch.randn(2, count, self.dimension, generator=generator, dtype=dtype)
         return x, self.rho * x + math.exp(-self.information / self.dimension) * noise
 
@@ -80,7 +95,21 @@ class CorrelatedGaussian:
         Args:
             x: of which queries are made.
             y: of which keys are made.
+
+        Raises:
+            ShapeError: x or y are no vectors of this dimension.
+            DTypeError: they are no floating-point tensors of one dtype.
         """
+        check_embeddings({"x": x, "y": y})
+        for name, side in {"x": x, "y": y}.items():
+            if side.shape[1] != self.dimension:
+                fail(
+                    ShapeError,
+                    f"{name} must have the dimension of the pairs that this critic knows.",
+                    got=shapes(**{name: side}),
+                    expected=f"{name} (..., {self.dimension})",
+                    hint="the critic of the object that drew the sample",
+                )
         rho, rest = self.rho, math.exp(-2 * self.information / self.dimension)
         half_x, half_y = (-(rho**2) * side.square().sum(1, keepdim=True) / (2 * rest) for side in (x, y))
         query = torch.cat([rho * x / rest, torch.ones_like(half_x), half_x + self.information], 1)
@@ -138,9 +167,27 @@ class Labels:
             x: of which queries are made.
             y: of which keys are made.
             dtype: of the embeddings.
+
+        Raises:
+            DTypeError: labels are no integers, or dtype is not of floating-point numbers.
+            ShapeError: labels are not one for each item.
+            ArgumentError: a label is none of the classes.
         """
-        query, key = (functional.one_hot(side, self.classes).to(dtype) for side in (x, y))
-        return query, key
+        check_floating("dtype", dtype)
+        return self._axes("x", x).to(dtype), self._axes("y", y).to(dtype)
+
+    def _axes(self, name: str, labels: Tensor) -> Tensor:
+        like = labels if isinstance(labels, Tensor) else torch.empty(0)  # refused by its type
+        check_ids(name, labels, (like.numel(),), like.device)
+        if not ((labels >= 0) & (labels < self.classes)).all():
+            fail(
+                ArgumentError,
+                f"{name} holds labels that are none of the classes.",
+                got=f"labels from {labels.min().item()} to {labels.max().item()}",
+                expected=f"0 to {self.classes - 1}",
+                hint="the critic of the object that drew the sample",
+            )
+        return functional.one_hot(labels.long(), self.classes)
 
     def expected_loss(self, candidates: int, temperature: float) -> float:
         r"""What does InfoNCE cost on the average, on this critic?
