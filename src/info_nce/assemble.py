@@ -17,7 +17,7 @@ from info_nce.scores import ScoreMatrix, Suspects
 from info_nce.similarity import Cosine, InnerProduct, Similarity
 from info_nce.statistics import Maximum
 
-__all__ = ["assemble", "given_logits", "leave_out_suspects", "rounding"]
+__all__ = ["assemble", "given_logits", "leave_out_suspects", "rounding", "share_lost"]
 
 
 def assemble(
@@ -143,14 +143,19 @@ def rounding(judges: Sequence[ScoreMatrix], limit: Tensor, ranks: Ranks) -> Tens
 
     An inner product is rounded in proportion to the lengths of both vectors, not to its own size.
     """
-    eps = torch.finfo(limit.dtype).eps
     if judges[0].similarity is not None:
-        return 8 * eps * limit.abs()
+        return share_lost(judges[0]) * limit.abs()
     filled = [judge for judge in judges if judge.query.numel() and judge.key.numel()]
     lengths = [judge.query.norm(dim=-1).amax() * judge.key.norm(dim=-1).amax() for judge in filled]
     longest = ranks.shared(torch.stack(lengths).amax(0, keepdim=True) if filled else limit[:0], "longest vectors")
-    slack: Tensor = (8 + 2 * judges[0].query.shape[-1] ** 0.5) * eps * longest.amax()
+    slack: Tensor = share_lost(judges[0]) * longest.amax()
     return slack
+
+
+def share_lost(matrix: ScoreMatrix) -> float:
+    """How much of the lengths of two vectors, multiplied, or of a similarity of the user's own, is lost by rounding."""
+    features = 0 if matrix.similarity is not None else matrix.query.shape[-1]
+    return (8 + 2 * float(features**0.5)) * torch.finfo(matrix.query.dtype).eps
 
 
 def _plain(matrix: ScoreMatrix) -> ScoreMatrix:

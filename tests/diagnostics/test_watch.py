@@ -19,7 +19,7 @@ from info_nce import CPC, CLIPLoss, InfoNCE, KeyQueue, Matryoshka, MoCo, NTXent,
 from info_nce.checks import ArgumentError, DTypeError
 from info_nce.diagnostics import BatchDiagnostics, Rows, Watch, batch_diagnostics, watch
 from info_nce.engines import Auto, Dense, Engine, Tiled
-from info_nce.similarity import DotProduct
+from info_nce.similarity import DotProduct, Similarity
 from tests import needs
 from tests import reference as ref
 from tests.conformance.cases import CASES, IDS, LOG_Q, NEG, PER_QUERY, D, K, N, Q, t
@@ -324,6 +324,49 @@ def test_nan_comes_out_as_nan() -> None:
         batch = batch_diagnostics(InfoNCE(engine=engine), query, key)
         for name in ("loss", "top1", "mean_rank", "median_rank", "push", "effective_negatives", "negative_similarity"):
             assert math.isnan(batch.numbers()[name]), name
+
+
+@pytest.mark.parametrize("engine", [Dense(), Tiled(4, 4)], ids=str)
+def test_one_query_that_is_no_number_leaves_the_others_as_they_are(engine: Engine) -> None:
+    query, key, negatives = (torch.randn(16, *size, dtype=torch.float64) for size in ((D,), (D,), (5, D)))
+    paired = InfoNCE(negative_mode="paired", engine=engine)
+    for face, inputs, broken in ((InfoNCE(engine=engine), [query, key], 0), (paired, [query, key, negatives], 2)):
+        healthy = batch_diagnostics(face, *inputs).rows
+        inputs[broken] = inputs[broken].clone()
+        inputs[broken][5, ..., 0] = math.nan
+        batch = batch_diagnostics(face, *inputs)
+        others = torch.arange(16) != 5
+        for name in ("rank", "ties", "push", "effective_negatives"):
+            found = getattr(batch.rows, name)
+            assert_close(found[others], getattr(healthy, name)[others])
+            assert math.isnan(found[5]), name
+        for name in ("top1", "saturated", "mean_rank", "ties"):
+            assert math.isnan(batch.numbers()[name]), name
+        assert math.isnan(batch.top(3))
+
+
+@pytest.mark.parametrize("engine", [Dense(), Tiled(4, 4)], ids=str)
+@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize("scale", [1e5, 1e8])
+def test_a_long_vector_does_not_blur_the_ranks_of_others(engine: Engine, side: int, scale: float) -> None:
+    sides = [torch.randn(64, 16), torch.randn(64, 16)]
+    sides[side][5] *= scale
+    face = SymmetricInfoNCE(1.0, similarity=DotProduct(), engine=engine)
+    found, exact = (batch_diagnostics(face, *(x.to(dtype) for x in sides)) for dtype in (torch.float32, torch.float64))
+    assert_close(found.rows.rank, exact.rows.rank)
+    assert found.ties == 0
+
+
+def test_a_long_vector_does_not_blur_those_compared_by_a_similarity_of_ones_own() -> None:
+    class Plain(Similarity):
+        def forward(self, query: Tensor, key: Tensor) -> Tensor:
+            return (query[:, None] * key).sum(-1)
+
+    query, key = torch.randn(16, D), torch.randn(16, D)
+    query[5] *= 1e8
+    found = batch_diagnostics(InfoNCE(1.0, similarity=Plain()), query, key)
+    exact = batch_diagnostics(InfoNCE(1.0, similarity=DotProduct()), query.double(), key.double())
+    assert_close(found.rows.rank, exact.rows.rank)
 
 
 def test_one_row_has_no_negative() -> None:

@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from info_nce.assemble import rounding
+from info_nce.assemble import share_lost
 from info_nce.checks import ArgumentError, DTypeError, fail
 from info_nce.coded import Coded
 from info_nce.diagnostics.batch import BatchDiagnostics, Rows, reduced
-from info_nce.distributed import ALONE, Ranks
+from info_nce.distributed import Ranks
 from info_nce.engines import Auto, Engine
 from info_nce.engines.base import Formula, Lines, Problem, Statistics, Totals, check_engine
 from info_nce.pairing import Nowhere, Partner
@@ -88,9 +88,9 @@ class Watch(Engine):
         self.comparisons += 1
         if torch.compiler.is_compiling():  # a compiled graph hands back the loss and nothing beside it
             return self.engine.loss(problem)
-        marks = _marks(self.engine, problem.matrices, symmetric=problem.symmetric)
+        row, column = _best(self.engine, problem.matrices, symmetric=problem.symmetric)
         recording = _Recording(problem.formula, [])
-        matrices = [replace(matrix, marks=marks) for matrix in problem.matrices]
+        matrices = [replace(matrix, marks=Marks(row, column, *_slack(matrix, row))) for matrix in problem.matrices]
         statistics = {**problem.statistics, **_WATCHED}
         value = self.engine.loss(replace(problem, matrices=matrices, statistics=statistics, formula=recording))
         units = [(m.unit, None if m.offset is None else m.offset.detach()) for m in matrices]
@@ -98,7 +98,7 @@ class Watch(Engine):
         seen = list(recording.seen)
         if problem.symmetric and len(seen) == 1:  # the keys are the queries, and one direction stands for both
             seen *= 2
-        self._sight = _Sight(marks, units, seen)
+        self._sight = _Sight([row] if column is None else [row, column], units, seen)
         return value
 
     def tiles(self, matrix: ScoreMatrix) -> Iterator[tuple[slice, slice]]:
@@ -166,15 +166,15 @@ class _Recording(Coded):
 class _Sight:
     """What was seen of a loss: the marks of its lines, how a logit becomes a similarity again, and the totals."""
 
-    marks: Marks
+    marks: list[Tensor]
     units: list[tuple[Tensor | None, Tensor | None]]
     """Of each matrix: what a similarity of 1 is in nats, and what is added."""
     seen: list[_Seen]
 
 
 @torch.no_grad()
-def _marks(engine: Engine, matrices: Sequence[ScoreMatrix], *, symmetric: bool) -> Marks:
-    """The logit of each line's best positive."""
+def _best(engine: Engine, matrices: Sequence[ScoreMatrix], *, symmetric: bool) -> tuple[Tensor, Tensor | None]:
+    """The logit of each line's best positive: of the rows, and of a symmetric loss's columns."""
     best = {"best": Maximum("positives")}
     bare = [replace(_detached(matrix), suspects=None) for matrix in matrices]
     first, column, back = bare[0], None, bare[0].positives.T
@@ -187,13 +187,32 @@ def _marks(engine: Engine, matrices: Sequence[ScoreMatrix], *, symmetric: bool) 
     row = _finite(row)
     if symmetric and isinstance(back, Partner):  # one cell is the positive of both its lines
         column = back.of(row)
-    slack = rounding(bare, row, ALONE).amax() if len(row) else row.new_zeros(())
-    return Marks(row, column, slack)
+    return row, column
 
 
 def _finite(mark: Tensor) -> Tensor:
     """Of a line without a positive, any number will do."""
     return mark.masked_fill(mark == float("-inf"), 0)
+
+
+@torch.no_grad()
+def _slack(matrix: ScoreMatrix, row: Tensor) -> tuple[Tensor, Tensor]:
+    """How far a logit may be from its mark by rounding alone: for each cell, so that no vector blurs other lines.
+
+    An inner product is rounded in proportion to the lengths of both vectors, any other similarity to its size.
+    """
+    share = share_lost(matrix)
+    if matrix.similarity is not None:
+        return share * _length(row[:, None]), row.new_ones(matrix.shape[1])
+    keys = _length(matrix.key)
+    if matrix.lookup is not None:
+        keys = keys[matrix.lookup]
+    return share * _length(matrix.query), keys if keys.dim() == 1 else keys.repeat_interleave(matrix.row_unit, 0)
+
+
+def _length(vectors: Tensor) -> Tensor:
+    # cells that are no number need no slack, and those that were left out have their -inf
+    return torch.nan_to_num(torch.linalg.vector_norm(vectors.detach(), dim=-1), nan=0.0, posinf=0.0)
 
 
 def _detached(matrix: ScoreMatrix) -> ScoreMatrix:
@@ -206,7 +225,7 @@ def _rows(sight: _Sight) -> Rows:
     total = {name: _joined([kept[f"watched {name}"] for kept, _, _ in sight.seen]) for name in names}
     loss = _joined([losses for _, losses, _ in sight.seen])
     counted = [torch.ones_like(losses) if some is None else some for _, losses, some in sight.seen]
-    mark = _joined([of for of in (sight.marks.row, sight.marks.column) if of is not None])[: len(loss)]
+    mark = _joined(sight.marks)[: len(loss)]
     positives, negatives = total["positives"], total["negatives"]
     has, rivals = positives > 0, negatives > 0
     every = torch.logaddexp(total["pull"], total["push"])
