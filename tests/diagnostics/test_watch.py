@@ -4,6 +4,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,10 +16,23 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 import info_nce
-from info_nce import CPC, CLIPLoss, InfoNCE, KeyQueue, Matryoshka, MoCo, NTXent, SigLIP, SupCon, SymmetricInfoNCE
+from info_nce import (
+    CPC,
+    CLIPLoss,
+    InfoNCE,
+    KeyQueue,
+    Matryoshka,
+    MoCo,
+    NTXent,
+    SigLIP,
+    SupCon,
+    SymmetricInfoNCE,
+    contrast,
+)
 from info_nce.checks import ArgumentError, DTypeError
-from info_nce.diagnostics import BatchDiagnostics, Rows, Watch, batch_diagnostics, watch
+from info_nce.diagnostics import BatchDiagnostics, Rows, Watch, batch_diagnostics, diagnose, watch
 from info_nce.engines import Auto, Dense, Engine, Tiled
+from info_nce.objectives import Softmax
 from info_nce.similarity import DotProduct, Similarity
 from tests import needs
 from tests import reference as ref
@@ -448,6 +462,38 @@ def test_a_module_that_holds_a_face_is_looked_into_and_left_as_it_was() -> None:
     assert inner.engine is engine
 
 
+def test_each_loss_keeps_its_own_engine_and_no_module_is_touched(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.engine = None  # an engine of another kind, and nobody's business
+            self.one, self.other = InfoNCE(engine=Dense()), InfoNCE(engine=Tiled(4, 4))
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            super().__setattr__(name, value)
+            changed.append(name)
+
+        def forward(self, query: Tensor, key: Tensor) -> Tensor:
+            return self.one(query, key) + self.other(query, key) + contrast(InfoNCE_matrix(), Softmax())
+
+    changed: list[str] = []
+    two, engines = Two(), []
+    changed.clear()
+    loss = Watch.loss
+    monkeypatch.setattr(Watch, "loss", lambda self, problem: (engines.append(repr(self)), loss(self, problem))[1])
+    batch_diagnostics(two, t(Q), t(K))
+    assert engines == ["Watch(Dense())", "Watch(Tiled(rows=4, columns=4))", "Watch(Auto())"]
+    assert not changed
+
+
+def test_threads_may_look_at_one_loss_and_leave_no_watch_behind() -> None:
+    face = InfoNCE()
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda rows: batch_diagnostics(face, t(Q)[:rows], t(K)[:rows]).queries, [N, 3] * 20))
+    assert found == [N, 3] * 20
+    assert face.engine is None
+
+
 def test_a_queue_is_seen() -> None:
     queue = KeyQueue(D, 8)
     queue.enqueue(t(NEG).float())
@@ -477,15 +523,15 @@ def test_all_steps_of_a_sequence_are_one_comparison() -> None:
     assert not math.isnan(batch.effective_negatives)
 
 
-def test_a_function_without_a_face_is_refused() -> None:
+@pytest.mark.parametrize("criterion", [nn.Linear(2, 2), info_nce.info_nce, InfoNCE, None], ids=repr)
+@pytest.mark.parametrize("look", [batch_diagnostics, diagnose])
+def test_what_holds_no_loss_is_refused(criterion: Any, look: Callable[..., Any]) -> None:
     with pytest.raises(DTypeError, match="no loss of this package"):
-        batch_diagnostics(nn.Linear(2, 2), torch.randn(3, 2))
+        look(criterion, torch.randn(3, 2))
 
 
 def test_a_loss_that_compares_nothing_is_refused() -> None:
-    class Idle(nn.Module):
-        engine = None
-
+    class Idle(InfoNCE):
         def forward(self, query: Tensor) -> Tensor:
             return query.sum()
 

@@ -86,7 +86,7 @@ def diagnose(
     nothing is found.
 
     Args:
-        criterion: any face, or a module that holds one.
+        criterion: any face, or a module that holds one or calls `contrast`.
         inputs: what it is called with: embeddings as they come out of the model, so that one that has lost its history
             is noticed.
         ids: which item each row shows. Looked at for duplicates, and kept from the loss unless `told`.
@@ -116,7 +116,7 @@ def diagnose(
     given = {**tensors, "ids": ids} if told else tensors
     with watching(criterion) as watch, torch.enable_grad():
         value = criterion(*leaves, **given)
-    batch = seen_by(watch)
+    batch = seen_by(watch, criterion)
     sides = [leaves[i] for i in places]
     slopes: tuple[Tensor | None, ...] = tuple(None for _ in sides)
     if sides and value.requires_grad:

@@ -5,8 +5,7 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from types import NoneType
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -14,10 +13,12 @@ from torch import Tensor, nn
 from info_nce.assemble import share_lost
 from info_nce.checks import ArgumentError, DTypeError, fail
 from info_nce.coded import Coded
+from info_nce.contrast import AROUND
 from info_nce.diagnostics.batch import BatchDiagnostics, Rows, reduced
 from info_nce.distributed import Ranks
 from info_nce.engines import Auto, Engine
 from info_nce.engines.base import Formula, Lines, Problem, Statistics, Totals, check_engine
+from info_nce.losses import NCE, Face
 from info_nce.pairing import Nowhere, Partner
 from info_nce.scores import Marks, ScoreMatrix
 from info_nce.statistics import Count, LogSumExp, Maximum, Reaching, Squares, Statistic, Sum, Tied, Tilted
@@ -277,27 +278,30 @@ def _unit(units: Sequence[tuple[Tensor | None, Tensor | None]], lines: int) -> t
 
 @contextmanager
 def watching(criterion: nn.Module) -> Iterator[Watch]:
-    """Within, every loss in this module is computed under one watch."""
-    faces = [
-        module for module in criterion.modules() if isinstance(getattr(module, "engine", False), (Engine, NoneType))
-    ]
-    if not faces:
-        fail(
-            DTypeError,
-            "There is no loss of this package in criterion, so nobody can watch it.",
-            got=f"criterion of type {type(criterion).__name__}",
-            expected="a face such as NTXent(), or a module that holds one",
-            hint="a function of your own: pass engine=Watch() to the contrast that it calls",
-        )
-    engines: list[Engine | None] = [face.engine for face in faces]  # type: ignore[misc]  # so they were chosen
-    watch = Watch(engines[0])
+    """Within, every loss of this thread is computed under one watch, by the engine that it has."""
+    if not isinstance(criterion, nn.Module):
+        _refuse(criterion)
+    watch = Watch()
+
+    def put_around(engine: Engine) -> Engine:
+        watch.engine = engine
+        return watch
+
+    before = AROUND.set(put_around)
     try:
-        for face in faces:
-            face.engine = watch  # type: ignore[assignment]  # torch types what it does not know as a tensor
         yield watch
     finally:
-        for face, engine in zip(faces, engines, strict=True):
-            face.engine = engine  # type: ignore[assignment]  # as above
+        AROUND.reset(before)
+
+
+def _refuse(criterion: object) -> NoReturn:
+    fail(
+        DTypeError,
+        "There is no loss of this package in criterion, so nobody can watch it.",
+        got=f"the class {criterion.__name__}" if isinstance(criterion, type) else f"a {type(criterion).__name__}",
+        expected="a face such as NTXent(), or a module that holds one or calls contrast",
+        hint="a function of your own: call it in the forward of a module, or pass engine=Watch() to its contrast",
+    )
 
 
 def batch_diagnostics(criterion: nn.Module, *inputs: Any, **tensors: Any) -> BatchDiagnostics:
@@ -306,7 +310,7 @@ def batch_diagnostics(criterion: nn.Module, *inputs: Any, **tensors: Any) -> Bat
     The loss is computed once, without a gradient, under a `Watch`; see there for what that costs.
 
     Args:
-        criterion: any face, or a module that holds one.
+        criterion: any face, or a module that holds one or calls `contrast`.
         inputs: what it is called with.
         tensors: what it is called with by name.
 
@@ -325,13 +329,15 @@ def batch_diagnostics(criterion: nn.Module, *inputs: Any, **tensors: Any) -> Bat
     """
     with watching(criterion) as watch, torch.no_grad():
         criterion(*inputs, **tensors)
-    return seen_by(watch)
+    return seen_by(watch, criterion)
 
 
-def seen_by(watch: Watch) -> BatchDiagnostics:
+def seen_by(watch: Watch, criterion: nn.Module) -> BatchDiagnostics:
     """What was seen, or an error that says why nothing was."""
     batch = watch.batch
     if batch is None:
+        if not any(isinstance(module, Face | NCE) for module in criterion.modules()):
+            _refuse(criterion)
         fail(
             ArgumentError,
             "Nothing was seen of the loss.",
