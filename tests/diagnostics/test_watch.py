@@ -5,6 +5,7 @@
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -474,13 +475,18 @@ def test_each_loss_keeps_its_own_engine_and_no_module_is_touched(monkeypatch: py
             changed.append(name)
 
         def forward(self, query: Tensor, key: Tensor) -> Tensor:
-            return self.one(query, key) + self.other(query, key) + contrast(InfoNCE_matrix(), Softmax())
+            value: Tensor = self.one(query, key) + self.other(query, key)
+            return value + contrast(InfoNCE_matrix(), Softmax())
+
+    def loss(self: Watch, problem: Any) -> Tensor:
+        engines.append(repr(self))
+        return watched(self, problem)
 
     changed: list[str] = []
-    two, engines = Two(), []
+    engines: list[str] = []
+    two, watched = Two(), Watch.loss
     changed.clear()
-    loss = Watch.loss
-    monkeypatch.setattr(Watch, "loss", lambda self, problem: (engines.append(repr(self)), loss(self, problem))[1])
+    monkeypatch.setattr(Watch, "loss", loss)
     batch_diagnostics(two, t(Q), t(K))
     assert engines == ["Watch(Dense())", "Watch(Tiled(rows=4, columns=4))", "Watch(Auto())"]
     assert not changed
@@ -531,7 +537,11 @@ def test_what_holds_no_loss_is_refused(criterion: Any, look: Callable[..., Any])
 
 
 def test_a_loss_that_compares_nothing_is_refused() -> None:
-    class Idle(InfoNCE):
+    class Idle(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.face = InfoNCE()
+
         def forward(self, query: Tensor) -> Tensor:
             return query.sum()
 
@@ -558,6 +568,56 @@ def test_inside_of_a_compiled_graph_the_loss_is_right_and_nothing_is_seen(engine
     assert_close(compiled(query, key), NTXent(0.3)(query, key))
     assert watched.batch is None
     torch._dynamo.reset()
+
+
+def test_what_holds_tensors_is_compared_by_identity() -> None:
+    one, other = (diagnose(InfoNCE(), t(Q), t(K)) for _ in range(2))
+    assert len({one, other}) == 2
+    assert one.batch != other.batch
+    assert one.batch.rows != other.batch.rows
+
+
+class Trained(nn.Module):
+    """A module that draws, counts and remembers as it computes its loss."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Linear(D, D), nn.BatchNorm1d(D), nn.Dropout(0.1))
+        self.queue, self.loss = KeyQueue(D, 128), MoCo()
+        self.queue.enqueue(torch.randn(10, D))
+
+    def forward(self, query: Tensor, key: Tensor) -> Tensor:
+        value: Tensor = self.loss(self.encoder(query), self.encoder(key).detach(), self.queue)
+        self.queue.enqueue(self.encoder(key).detach())
+        if query.isnan().any():
+            raise FloatingPointError
+        return value
+
+
+@pytest.mark.parametrize("look", [batch_diagnostics, diagnose])
+@pytest.mark.parametrize("broken", [False, True])
+def test_looking_leaves_buffers_queues_and_random_states_as_they_were(look: Callable[..., Any], broken: bool) -> None:
+    module, query, key = Trained(), torch.randn(6, D), torch.randn(6, D)
+    query[0] = math.nan if broken else 0.0
+    before, random = {name: value.clone() for name, value in module.state_dict().items()}, torch.get_rng_state()
+    with pytest.raises(FloatingPointError) if broken else nullcontext():
+        look(module, query, key)
+    assert_close(module.state_dict(), before)
+    assert_close(torch.get_rng_state(), random)
+    assert module.queue.filled == 10
+    assert module.queue.keys().shape == (10, D)
+
+
+def test_a_graph_from_before_looking_is_still_there() -> None:
+    encoder, queue = nn.BatchNorm1d(D).eval(), KeyQueue(D, 8)
+    queue.enqueue(torch.randn(8, D))
+    module = nn.ModuleList([encoder, queue, MoCo()])
+    module.forward = lambda query, key: module[2](encoder(query), encoder(key), queue)
+    query, key = torch.randn(6, D), torch.randn(6, D)
+    value = module(query, key)
+    diagnose(module, query, key)
+    value.backward()
+    assert encoder.weight.grad is not None
 
 
 def test_rows_can_be_replaced_like_any_value() -> None:

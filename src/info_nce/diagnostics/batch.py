@@ -17,7 +17,7 @@ SATURATED = 0.99
 """A positive that has more of the candidates' probability than this gives next to no gradient."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rows:
     """What is known of each query (n); of a symmetric loss, then of each key that looks for its query (2 n in all).
 
@@ -63,7 +63,7 @@ class Rows:
     ties: Float[Tensor, " n"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class BatchDiagnostics:
     """How does the loss of a batch come about? Means over its queries, or over all pairs of them with a negative.
 

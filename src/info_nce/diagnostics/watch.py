@@ -20,6 +20,8 @@ from info_nce.engines import Auto, Engine
 from info_nce.engines.base import Formula, Lines, Problem, Statistics, Totals, check_engine
 from info_nce.losses import NCE, Face
 from info_nce.pairing import Nowhere, Partner
+from info_nce.queue import KeyQueue
+from info_nce.replay import devices_of, undone
 from info_nce.scores import Marks, ScoreMatrix
 from info_nce.statistics import Count, LogSumExp, Maximum, Reaching, Squares, Statistic, Sum, Tied, Tilted
 
@@ -277,11 +279,19 @@ def _unit(units: Sequence[tuple[Tensor | None, Tensor | None]], lines: int) -> t
 
 
 @contextmanager
-def watching(criterion: nn.Module) -> Iterator[Watch]:
-    """Within, every loss of this thread is computed under one watch, by the engine that it has."""
+def watching(criterion: nn.Module, *inputs: object) -> Iterator[Watch]:
+    """Within, every loss of this thread is computed under one watch, by the engine that it has.
+
+    Afterwards, the buffers of the criterion, and of a queue among its inputs, and random states are as before.
+    """
     if not isinstance(criterion, nn.Module):
         _refuse(criterion)
     watch = Watch()
+    modules = [value for value in (criterion, *inputs) if isinstance(value, nn.Module)]
+    devices = devices_of(value for value in inputs if isinstance(value, Tensor))
+    # their values come back, so a graph from before, which has saved them, is none the worse
+    buffers = tuple(buffer for module in modules for buffer in module.buffers() if not buffer.is_inference())
+    versions = torch.autograd._unsafe_preserve_version_counter(buffers)  # type: ignore[attr-defined]  # noqa: SLF001 - no other does it
 
     def put_around(engine: Engine) -> Engine:
         watch.engine = engine
@@ -289,9 +299,12 @@ def watching(criterion: nn.Module) -> Iterator[Watch]:
 
     before = AROUND.set(put_around)
     try:
-        yield watch
+        with versions, undone(modules, devices):
+            yield watch
     finally:
         AROUND.reset(before)
+        for queue in {part for module in modules for part in module.modules() if isinstance(part, KeyQueue)}:
+            queue.load_state_dict({"progress": queue.progress}, strict=False)  # which it also keeps as numbers
 
 
 def _refuse(criterion: object) -> NoReturn:
@@ -307,7 +320,8 @@ def _refuse(criterion: object) -> NoReturn:
 def batch_diagnostics(criterion: nn.Module, *inputs: Any, **tensors: Any) -> BatchDiagnostics:
     """How does the loss of this batch come about?
 
-    The loss is computed once, without a gradient, under a `Watch`; see there for what that costs.
+    The loss is computed once, without a gradient, under a `Watch`; see there for what that costs. Buffers and random
+    states are left as they were.
 
     Args:
         criterion: any face, or a module that holds one or calls `contrast`.
@@ -327,7 +341,7 @@ def batch_diagnostics(criterion: nn.Module, *inputs: Any, **tensors: Any) -> Bat
         >>> found.top1, round(found.effective_negatives, 4), round(found.negative_similarity, 4)
         (1.0, 3.0, 0.0)
     """
-    with watching(criterion) as watch, torch.no_grad():
+    with watching(criterion, *inputs, *tensors.values()) as watch, torch.no_grad():
         criterion(*inputs, **tensors)
     return seen_by(watch, criterion)
 
