@@ -3,7 +3,7 @@
 # N queries, M keys
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
@@ -289,9 +289,6 @@ def watching(criterion: nn.Module, *inputs: object) -> Iterator[Watch]:
     watch = Watch()
     modules = [value for value in (criterion, *inputs) if isinstance(value, nn.Module)]
     devices = devices_of(value for value in inputs if isinstance(value, Tensor))
-    # their values come back, so a graph from before, which has saved them, is none the worse
-    buffers = tuple(buffer for module in modules for buffer in module.buffers() if not buffer.is_inference())
-    versions = torch.autograd._unsafe_preserve_version_counter(buffers)  # type: ignore[attr-defined]  # noqa: SLF001 - no other does it
 
     def put_around(engine: Engine) -> Engine:
         watch.engine = engine
@@ -299,7 +296,11 @@ def watching(criterion: nn.Module, *inputs: object) -> Iterator[Watch]:
 
     before = AROUND.set(put_around)
     try:
-        with versions, undone(modules, devices):
+        with ExitStack() as stack:
+            for buffer in (each for module in modules for each in module.buffers() if not each.is_inference()):
+                # its values come back, so a graph from before, which has saved them, is none the worse
+                stack.enter_context(torch.autograd._unsafe_preserve_version_counter(buffer))  # type: ignore[attr-defined]  # noqa: SLF001 - no other does it
+            stack.enter_context(undone(modules, devices))
             yield watch
     finally:
         AROUND.reset(before)
