@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor, nn
 
-from info_nce.assemble import share_lost
+from info_nce.assemble import lengths, share_lost
 from info_nce.checks import ArgumentError, DTypeError, fail
 from info_nce.coded import Coded
 from info_nce.contrast import AROUND
@@ -206,16 +206,11 @@ def _slack(matrix: ScoreMatrix, row: Tensor) -> tuple[Tensor, Tensor]:
     """
     share = share_lost(matrix)
     if matrix.similarity is not None:
-        return share * _length(row[:, None]), row.new_ones(matrix.shape[1])
-    keys = _length(matrix.key)
+        return share * lengths(row[:, None]), row.new_ones(matrix.shape[1])
+    keys = lengths(matrix.key)
     if matrix.lookup is not None:
         keys = keys[matrix.lookup]
-    return share * _length(matrix.query), keys if keys.dim() == 1 else keys.repeat_interleave(matrix.row_unit, 0)
-
-
-def _length(vectors: Tensor) -> Tensor:
-    # cells that are no number need no slack, and those that were left out have their -inf
-    return torch.nan_to_num(torch.linalg.vector_norm(vectors.detach(), dim=-1), nan=0.0, posinf=0.0)
+    return share * lengths(matrix.query), keys if keys.dim() == 1 else keys.repeat_interleave(matrix.row_unit, 0)
 
 
 def _detached(matrix: ScoreMatrix) -> ScoreMatrix:
