@@ -94,19 +94,21 @@ def tiles(draw: st.DrawFn) -> Tile:
 
 
 def marks(rows: int, columns: int, seed: int) -> Marks:
-    """Marks in the middle of the logits, with a slack that some of them lie within."""
+    """Marks in the middle of the logits, with a slack that some of these lie within."""
     row, column = (2 * normal(size, seed=seed + place) for place, size in enumerate((rows, columns)))
-    return Marks(row, column, torch.tensor(0.5, dtype=torch.float64))
+    return Marks(row, column, *slack(row, column))
+
+
+def slack(row: Tensor, column: Tensor) -> tuple[Tensor, Tensor]:
+    """About 0.5 in every cell, another one in each, and the same wherever its lines are."""
+    return 0.7 + 0.1 * row.tanh(), 0.7 + 0.1 * column.tanh()
 
 
 def cut(tile: Tile, rows: slice, columns: slice) -> Tile:
     """A part of a tile."""
     positive = None if tile.positive is None else tile.positive[rows, columns]
     columns_out, rows_out = (None if out is None else out[rows, columns] for out in tile.out)
-    marks = tile._marks
-    if marks is not None:
-        column = None if marks.column is None else marks.column[columns]
-        marks = Marks(marks.row[rows], column, marks.slack)
+    marks = tile._marks and tile._marks.of(rows, columns)
     return Tile(tile.logits[rows, columns], positive, (columns_out, rows_out), marks)
 
 
@@ -142,7 +144,7 @@ class Problem:
         if self.limits is not None:
             guide = None if self.guide is None else ScoreMatrix(*self.guide, positives=Nowhere(), out=Nowhere())
             suspects = Suspects(*self.limits, guide)
-        marks = None if self.marks is None else Marks(*self.marks, slack=torch.tensor(0.5, dtype=torch.float64))
+        marks = None if self.marks is None else Marks(*self.marks, *slack(*self.marks))
         return ScoreMatrix(
             self.query, self.key, positives=positives, out=out, offset=self.offset, suspects=suspects, marks=marks
         )
@@ -218,7 +220,7 @@ def lists(draw: st.DrawFn) -> tuple[ScoreMatrix, Sequence[Tensor]]:
     offset = normal(n, h, seed=seed + 1).requires_grad_()
     tag = torch.randint(3, (n + h,), generator=torch.Generator().manual_seed(seed + 2))
     positives = SameTag(tag[:n], tag[n:])
-    compared = replace(marks(n, h, seed + 5), column=None)
+    compared = replace(marks(n, h, seed + 5), column=None, column_slack=0.7 + 0.1 * normal(n, h, seed=seed + 6).tanh())
     if draw(st.booleans()):
         key = normal(groups, h, d, seed=seed + 3).requires_grad_()
         matrix = ScoreMatrix(query, key, positives=positives, out=Nowhere(), offset=offset, marks=compared)

@@ -560,3 +560,20 @@ def test_binary_totals_of_one_role_do_not_share_their_memory(engine: Engine, red
     pair = [normal(11, 5, seed=seed) for seed in (0, 1)]
     found, expected = (slopes(loss, pair, torch.float64, engine=e) for e in (engine, Dense()))
     assert_close(found, expected)
+
+
+@every_engine
+@pytest.mark.parametrize("factor", [float("nan"), 1e6])
+def test_a_margin_leaves_out_the_same_whatever_another_query_is(factor: float, engine: Engine) -> None:
+    query = normal(64, 16, seed=1)
+    key = query + 1.3 * normal(64, 16, seed=2)
+
+    def losses() -> Tensor:
+        options = {"temperature": 1.0, "similarity": DotProduct(), "margin": 0.0, "reduction": "none", "engine": engine}
+        found: Tensor = loss(query.float(), key.float(), **options)
+        return found[torch.arange(64) != 5]
+
+    loss: Loss = f.info_nce
+    plain = losses()
+    query[5] *= factor
+    assert_close(losses(), plain, rtol=1e-5, atol=1e-5)

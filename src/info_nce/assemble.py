@@ -17,7 +17,7 @@ from info_nce.scores import ScoreMatrix, Suspects
 from info_nce.similarity import Cosine, InnerProduct, Similarity
 from info_nce.statistics import Maximum
 
-__all__ = ["assemble", "given_logits", "leave_out_suspects", "rounding"]
+__all__ = ["assemble", "given_logits", "leave_out_suspects", "lengths", "rounding", "share_lost"]
 
 
 def assemble(
@@ -128,7 +128,7 @@ def leave_out_suspects(
     if symmetric:
         rows, columns = engine.totals_both(judges[0], best)
         row_limit, column_limit = rows["best"] + allowance, columns["best"] + allowance
-        column_limit = column_limit + rounding(judges, column_limit, engine.ranks)
+        column_limit = column_limit + rounding([judges[0].T], column_limit, engine.ranks)
     else:
         row_limit = engine.totals([judge.positives_alone() for judge in judges], best)["best"] + allowance
     row_limit = row_limit + rounding(judges, row_limit, engine.ranks)
@@ -139,18 +139,28 @@ def leave_out_suspects(
 
 
 def rounding(judges: Sequence[ScoreMatrix], limit: Tensor, ranks: Ranks) -> Tensor:
-    """How far two computations of one similarity may differ: a duplicate of the positive is never above it.
+    """How far two computations of one similarity may differ: a duplicate of a line's positive is never above it.
 
     An inner product is rounded in proportion to the lengths of both vectors, not to its own size.
     """
-    eps = torch.finfo(limit.dtype).eps
     if judges[0].similarity is not None:
-        return 8 * eps * limit.abs()
-    filled = [judge for judge in judges if judge.query.numel() and judge.key.numel()]
-    lengths = [judge.query.norm(dim=-1).amax() * judge.key.norm(dim=-1).amax() for judge in filled]
-    longest = ranks.shared(torch.stack(lengths).amax(0, keepdim=True) if filled else limit[:0], "longest vectors")
-    slack: Tensor = (8 + 2 * judges[0].query.shape[-1] ** 0.5) * eps * longest.amax()
-    return slack
+        return share_lost(judges[0]) * limit.abs()
+    # a zero, so that there is a longest where there is none
+    longest = torch.stack([torch.cat([lengths(judge.key).flatten(), limit.new_zeros(1)]).amax() for judge in judges])
+    longest = ranks.shared(longest[None], "longest vectors").amax(0)
+    of_line = torch.stack([lengths(judge.query) for judge in judges], 1) * longest
+    return share_lost(judges[0]) * of_line.amax(1)
+
+
+def lengths(vectors: Tensor) -> Tensor:
+    """Of each; 0 where it is no finite number: whose cells are none either, and no other line may suffer from it."""
+    return torch.nan_to_num(torch.linalg.vector_norm(vectors.detach(), dim=-1), nan=0.0, posinf=0.0)
+
+
+def share_lost(matrix: ScoreMatrix) -> float:
+    """How much of the lengths of two vectors, multiplied, or of a similarity of the user's own, is lost by rounding."""
+    features = 0 if matrix.similarity is not None else matrix.query.shape[-1]
+    return (8 + 2 * float(features**0.5)) * torch.finfo(matrix.query.dtype).eps
 
 
 def _plain(matrix: ScoreMatrix) -> ScoreMatrix:

@@ -1,8 +1,10 @@
 """The one function that every loss is: an objective, of statistics, of a score matrix, by an engine."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from info_nce.checks import ArgumentError, DTypeError, check_choice, fail
@@ -14,7 +16,10 @@ from info_nce.objectives import Objective
 from info_nce.precision import without_autocast
 from info_nce.scores import ScoreMatrix
 
-__all__ = ["Reduction", "contrast"]
+__all__ = ["AROUND", "Reduction", "contrast"]
+
+AROUND: ContextVar[Callable[[Engine], Engine] | None] = ContextVar("AROUND", default=None)
+"""What somebody who looks on puts around the engine of each loss; of this thread alone, and no loss knows of it."""
 
 
 @compiled_where_followed
@@ -44,6 +49,8 @@ def contrast(
     matrices = [scores] if isinstance(scores, ScoreMatrix) else list(scores)
     check_engine(engine)
     engine = Auto() if engine is None else engine
+    if not torch.compiler.is_compiling() and (put_around := AROUND.get()) is not None:
+        engine = put_around(engine)
     check_choice("reduction", reduction, ("mean", "sum", "none"))
     _check(matrices, objective, symmetric=symmetric)
 

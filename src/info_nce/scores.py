@@ -98,16 +98,31 @@ class Marks(Coded):
     Args:
         row: of each query.
         column: of each key, where keys are queries, too.
-        slack: closer than this to its mark, a logit may differ from it by rounding alone.
+        row_slack, column_slack: of each query, and of each key, (M), or (N, H) for lists; a logit that is no farther
+            from its mark than the product of both may differ from it by rounding alone.
     """
 
     row: Tensor
     column: Tensor | None
-    slack: Tensor
+    row_slack: Tensor
+    column_slack: Tensor
+
+    @property
+    def T(self) -> "Marks | None":  # noqa: N802 - as in torch
+        """Those of keys that look for their queries."""
+        return None if self.column is None else Marks(self.column, self.row, self.column_slack, self.row_slack)
+
+    @property
+    def slack(self) -> Tensor:
+        """Of each cell."""
+        return self.row_slack[:, None] * self.column_slack
 
     def of(self, rows: slice, columns: slice) -> "Marks":
         """Those of a part's lines."""
-        return Marks(self.row[rows], None if self.column is None else self.column[columns], self.slack)
+        column = None if self.column is None else self.column[columns]
+        slack = self.column_slack
+        slack = slack[columns] if slack.dim() == 1 else slack[rows, columns]
+        return Marks(self.row[rows], column, self.row_slack[rows], slack)
 
 
 class Tile:
@@ -133,13 +148,19 @@ class Tile:
         """Cells left out, by direction: `out[ROWS]`, `out[COLUMNS]` differ where a limit belongs to a query."""
         return self._out
 
-    def marks(self, dim: int) -> tuple[Tensor, Tensor]:
-        """The mark of each line, shaped to be compared with the cells, and its slack."""
-        marks = self._marks
-        mark = None if marks is None else marks.row if dim == ROWS else marks.column
-        if marks is None or mark is None:
+    @property
+    def marks(self) -> Marks:
+        """Those of its lines."""
+        if self._marks is None:
             raise NotImplementedError  # whoever asks has set them
-        return mark.unsqueeze(dim), marks.slack
+        return self._marks
+
+    def mark(self, dim: int) -> Tensor:
+        """The mark of each line, shaped to be compared with the cells."""
+        mark = self.marks.row if dim == ROWS else self.marks.column
+        if mark is None:
+            raise NotImplementedError  # as above
+        return mark.unsqueeze(dim)
 
     def partners(self, dim: int) -> Tensor | None:  # noqa: ARG002 - for a tile that knows its matrix
         """The logit of each line's positive, where each has exactly one; None says: look at the cells."""
@@ -352,7 +373,7 @@ class ScoreMatrix(Coded):
         limit = suspects.row_limit if self.mirrored else suspects.column_limit
         found = [self.key, self.offset, *self.positives.tags, *self.out.tags, limit]
         found += suspects.guide.columns if suspects.guide else []
-        found.append(None if self.marks is None else self.marks.column)
+        found += [self.marks.column, self.marks.column_slack] if self.marks else []
         return [column for column in found if column is not None]
 
     def elsewhere(self, columns: Iterator[Tensor]) -> "ScoreMatrix":
@@ -367,8 +388,9 @@ class ScoreMatrix(Coded):
             guide = None if suspects.guide is None else suspects.guide.elsewhere(columns)
             suspects = Suspects(suspects.row_limit, limit, guide)
         marks = self.marks
-        if marks is not None and marks.column is not None:
-            marks = replace(marks, column=next(columns))
+        if marks is not None:
+            column = None if marks.column is None else next(columns)
+            marks = replace(marks, column=column, column_slack=next(columns))
         return replace(
             self,
             key=key,
@@ -391,9 +413,6 @@ class ScoreMatrix(Coded):
         if self.offset is not None:  # it belongs to the lines now: one feature more, which the queries have 1 of
             query = torch.cat([query, torch.ones_like(query[:, :1])], 1)
             key = torch.cat([key, self.offset[:, None]], 1)
-        marks = self.marks
-        if marks is not None:
-            marks = None if marks.column is None else replace(marks, row=marks.column, column=marks.row)
         return replace(
             self,
             query=key,
@@ -402,7 +421,7 @@ class ScoreMatrix(Coded):
             positives=self.positives.T,
             out=self.out.T,
             suspects=suspects,
-            marks=marks,
+            marks=self.marks and self.marks.T,
         )
 
     def listed(self, lookup: Tensor, left_out: Tensor) -> "ScoreMatrix":

@@ -248,10 +248,9 @@ class Marked(Statistic):
     ignores_buried = True
     known_alone = False
 
-    def _distances(self, tile: Tile, dim: int) -> tuple[Tensor, Tensor]:
-        """How far each logit is above its line's mark, -inf for cells of other roles; and the slack."""
-        mark, slack = tile.marks(dim)
-        return tile.of(self.over, dim, float("-inf")).detach() - mark, slack
+    def _distances(self, tile: Tile, dim: int) -> Tensor:
+        """How far each logit is above its line's mark, -inf for cells of other roles."""
+        return tile.of(self.over, dim, float("-inf")).detach() - tile.mark(dim)
 
 
 @dataclass(frozen=True)
@@ -260,8 +259,8 @@ class Reaching(Marked):
 
     def of(self, tile: Tile, dim: int) -> Tensor:
         """Count them."""
-        above, slack = self._distances(tile, dim)
-        return above.shape[dim] - (above < -slack).sum(dim).to(above.dtype)
+        above = self._distances(tile, dim).add_(tile.marks.slack)
+        return above.shape[dim] - (above < 0).sum(dim).to(above.dtype)
 
 
 @dataclass(frozen=True)
@@ -270,8 +269,8 @@ class Tied(Marked):
 
     def of(self, tile: Tile, dim: int) -> Tensor:
         """Count them."""
-        above, slack = self._distances(tile, dim)
-        return (above.abs_() <= slack).sum(dim).to(above.dtype)
+        apart = self._distances(tile, dim).abs_()
+        return (apart <= tile.marks.slack).sum(dim).to(apart.dtype)
 
 
 @dataclass(frozen=True)
@@ -280,7 +279,7 @@ class Squares(Marked):
 
     def of(self, tile: Tile, dim: int) -> Tensor:
         """Add them up; a logit of -inf is no candidate."""
-        above, _ = self._distances(tile, dim)
+        above = self._distances(tile, dim)
         return above.masked_fill_(above == float("-inf"), 0).square_().sum(dim)
 
 
@@ -297,7 +296,7 @@ class Tilted(Marked):
 
     def of(self, tile: Tile, dim: int) -> Tensor:
         """Sum in log space, with the true maximum of the side."""
-        above, _ = self._distances(tile, dim)
+        above = self._distances(tile, dim)
         if not above.shape[dim]:
             return above.sum(dim) + self.identity
         other = above <= 0 if self.side == 1 else above >= 0
@@ -307,7 +306,7 @@ class Tilted(Marked):
         # -inf times 0 is no number, and below any other exponential is none
         distance = above.abs_().clamp_(max=torch.finfo(above.dtype).max)
         total = logits.sub_(top).exp_().mul_(distance).sum(dim)
-        return torch.log(total) + (top + tile.marks(dim)[0]).squeeze(dim)
+        return torch.log(total) + (top + tile.mark(dim)).squeeze(dim)
 
     def merge(self, one: Tensor, other: Tensor) -> Tensor:
         """Sum the parts in log space."""

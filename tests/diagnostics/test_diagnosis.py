@@ -4,7 +4,7 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -15,6 +15,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 from info_nce import (
+    CPC,
     DCL,
     CLIPLoss,
     InfoNCE,
@@ -24,6 +25,7 @@ from info_nce import (
     SigLIP,
     SupCon,
     SymmetricInfoNCE,
+    Wav2Vec2Contrastive,
     views_from_interleaved,
 )
 from info_nce.checks import ArgumentError, DTypeError, ShapeError
@@ -138,6 +140,18 @@ def test_a_fault_that_is_put_right_is_no_longer_named() -> None:
 # ---- one check after the other
 
 
+class Times(InfoNCE):
+    """A loss that is multiplied by a number."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, query: Tensor, positive_key: Tensor, *negatives: Any, **tensors: Any) -> Tensor:
+        """The loss, and the factor."""
+        return self.factor * super().forward(query, positive_key, *negatives, **tensors)
+
+
 def sides(*, near: float = 0.3, rows: int = N, features: int = D) -> tuple[Tensor, Tensor]:
     """Pairs that belong together, spread out evenly."""
     one = torch.randn(rows, features)
@@ -178,6 +192,76 @@ def test_numbers_that_are_none_are_named_before_anything_else() -> None:
     assert names(found) == ["not finite"]
     assert "row 5" in found.findings[0].what
     assert math.isnan(found.batch.loss)
+
+
+NAN = torch.full((6, 10, 8), math.nan)
+BROKEN_LOSSES: dict[str, tuple[nn.Module, Sequence[Tensor], dict[str, Any]]] = {
+    "a sequence": (CPC(8, 8, steps=2), [NAN, torch.randn(6, 10, 8)], {}),
+    "masked steps": (Wav2Vec2Contrastive(), [torch.randn(6, 10, 8), NAN, torch.ones(6, 10, dtype=torch.bool)], {}),
+    "by name": (InfoNCE(), [], {"positive_key": torch.randn(6, 8), "query": NAN[0, :6]}),
+    "in a list": (InfoNCE(negative_mode="paired"), [torch.randn(6, 8), torch.randn(6, 8), NAN], {}),
+    "of the loss": (Times(math.nan), [torch.randn(6, 8), torch.randn(6, 8)], {}),
+    "of the loss, and infinite": (Times(math.inf), [torch.randn(6, 8), torch.randn(6, 8)], {}),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN_LOSSES)
+def test_a_loss_that_is_no_number_is_named(case: str) -> None:
+    criterion, inputs, tensors = BROKEN_LOSSES[case]
+    found = diagnose(criterion, *inputs, **tensors)
+    assert names(found) == ["not finite"]
+    assert ("input" in found.findings[0].what) is not case.startswith("of the loss")
+    assert "no query has a negative" not in str(found)
+
+
+def test_a_parameter_that_is_no_number_is_named_and_no_input_blamed() -> None:
+    loss = CLIPLoss()
+    loss.log_scale.data.fill_(math.nan)
+    (finding,) = diagnose(loss, *sides()).findings
+    assert finding.name == "not finite"
+    assert "parameter log_scale holds NaN" in finding.what
+
+
+def test_what_is_given_by_name_is_examined_like_what_is_given_by_place() -> None:
+    one, other = sides(near=1.0)
+    point, zero = torch.ones(N, D), one.clone()
+    zero[:3] = 0
+    tracked = one.clone().requires_grad_()
+    for query, key, fault in (
+        (one, other, []),
+        (zero, other, ["zero vectors"]),
+        (point, point, ["collapsed"]),
+        (one, other.roll(1, 0), ["wrong layout"]),
+        (tracked, other, ["no gradient on one side"]),
+    ):
+        assert names(diagnose(InfoNCE(), query=query, positive_key=key)) == fault
+        assert names(diagnose(InfoNCE(), query, positive_key=key)) == fault
+        assert names(diagnose(Matryoshka(InfoNCE(), (D,)), query=query, positive_key=key)) == fault
+    by_name = diagnose(InfoNCE(), positive_key=point, query=one)
+    assert "input 2" in by_name.findings[0].what  # in the order of the loss
+    labels = torch.arange(N).repeat(2)
+    rows = torch.cat([one, other])
+    assert names(diagnose(SupCon(), features=rows, labels=labels, log_q=torch.zeros(2 * N))) == []
+    assert names(diagnose(SupCon(), features=rows, labels=labels.sort().values)) == ["wrong layout"]
+
+
+def test_a_list_or_a_sequence_without_history_is_named() -> None:
+    query, key, lists = (torch.randn(N, *size) for size in ((D,), (D,), (3, D)))
+    found = diagnose(InfoNCE(negative_mode="paired"), query.requires_grad_(), key.requires_grad_(), lists)
+    assert "no gradient on one side" in names(found)
+    assert "input 3" in str(found)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize("face", [InfoNCE(), CLIPLoss()], ids=repr)
+def test_a_diagnosis_needs_no_gradient_mode(mode: Callable[[], Any], face: nn.Module) -> None:
+    one, other = sides(near=1.0)
+    with mode():
+        inside = names(diagnose(face, one, other))
+        one, other = 2 * one, 2 * other  # tensors of that mode
+        assert names(diagnose(face, one, other)) == inside == []
+    assert names(diagnose(face, one, other)) == []
+    assert names(diagnose(face, one, other, ids=torch.arange(N), told=True)) == []
 
 
 def test_a_gradient_that_is_no_number_is_named() -> None:
@@ -544,6 +628,27 @@ def test_one_row_is_no_training() -> None:
     assert names(found) == ["without a negative"]
     assert "no query has a negative" in str(found)
     assert "nan" not in str(found)
+
+
+@pytest.mark.parametrize(
+    "made", [lambda of: {"loss": of}, lambda of: (of, 1), Tensor.item], ids=["dict", "tuple", "float"]
+)
+def test_a_module_that_does_not_return_its_loss_is_refused(made: Callable[[Tensor], Any]) -> None:
+    class Wrapped(InfoNCE):
+        def forward(self, *inputs: Tensor, **tensors: Any) -> Any:  # type: ignore[override]  # the mistake
+            return made(super().forward(*inputs, **tensors))
+
+    with pytest.raises(DTypeError, match="criterion must return its loss"):
+        diagnose(Wrapped(), *sides())
+
+
+@pytest.mark.parametrize(
+    ("ids", "error"), [(torch.arange(3), ShapeError), (torch.randn(N), DTypeError), ("abc", DTypeError)], ids=str
+)
+def test_ids_beside_what_is_given_by_name_are_checked(ids: Any, error: type[Exception]) -> None:
+    one, other = sides()
+    with pytest.raises(error, match="ids must"):
+        diagnose(InfoNCE(), query=one, positive_key=other, ids=ids)
 
 
 def test_wrong_arguments_are_refused() -> None:

@@ -4,6 +4,8 @@
 
 import math
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,11 +17,24 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 import info_nce
-from info_nce import CPC, CLIPLoss, InfoNCE, KeyQueue, Matryoshka, MoCo, NTXent, SigLIP, SupCon, SymmetricInfoNCE
+from info_nce import (
+    CPC,
+    CLIPLoss,
+    InfoNCE,
+    KeyQueue,
+    Matryoshka,
+    MoCo,
+    NTXent,
+    SigLIP,
+    SupCon,
+    SymmetricInfoNCE,
+    contrast,
+)
 from info_nce.checks import ArgumentError, DTypeError
-from info_nce.diagnostics import BatchDiagnostics, Rows, Watch, batch_diagnostics, watch
+from info_nce.diagnostics import BatchDiagnostics, Rows, Watch, batch_diagnostics, diagnose, watch
 from info_nce.engines import Auto, Dense, Engine, Tiled
-from info_nce.similarity import DotProduct
+from info_nce.objectives import Softmax
+from info_nce.similarity import DotProduct, Similarity
 from tests import needs
 from tests import reference as ref
 from tests.conformance.cases import CASES, IDS, LOG_Q, NEG, PER_QUERY, D, K, N, Q, t
@@ -326,6 +341,49 @@ def test_nan_comes_out_as_nan() -> None:
             assert math.isnan(batch.numbers()[name]), name
 
 
+@pytest.mark.parametrize("engine", [Dense(), Tiled(4, 4)], ids=str)
+def test_one_query_that_is_no_number_leaves_the_others_as_they_are(engine: Engine) -> None:
+    query, key, negatives = (torch.randn(16, *size, dtype=torch.float64) for size in ((D,), (D,), (5, D)))
+    paired = InfoNCE(negative_mode="paired", engine=engine)
+    for face, inputs, broken in ((InfoNCE(engine=engine), [query, key], 0), (paired, [query, key, negatives], 2)):
+        healthy = batch_diagnostics(face, *inputs).rows
+        inputs[broken] = inputs[broken].clone()
+        inputs[broken][5, ..., 0] = math.nan
+        batch = batch_diagnostics(face, *inputs)
+        others = torch.arange(16) != 5
+        for name in ("rank", "ties", "push", "effective_negatives"):
+            found = getattr(batch.rows, name)
+            assert_close(found[others], getattr(healthy, name)[others])
+            assert math.isnan(found[5]), name
+        for name in ("top1", "saturated", "mean_rank", "ties"):
+            assert math.isnan(batch.numbers()[name]), name
+        assert math.isnan(batch.top(3))
+
+
+@pytest.mark.parametrize("engine", [Dense(), Tiled(4, 4)], ids=str)
+@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize("scale", [1e5, 1e8])
+def test_a_long_vector_does_not_blur_the_ranks_of_others(engine: Engine, side: int, scale: float) -> None:
+    sides = [torch.randn(64, 16), torch.randn(64, 16)]
+    sides[side][5] *= scale
+    face = SymmetricInfoNCE(1.0, similarity=DotProduct(), engine=engine)
+    found, exact = (batch_diagnostics(face, *(x.to(dtype) for x in sides)) for dtype in (torch.float32, torch.float64))
+    assert_close(found.rows.rank, exact.rows.rank)
+    assert found.ties == 0
+
+
+def test_a_long_vector_does_not_blur_those_compared_by_a_similarity_of_ones_own() -> None:
+    class Plain(Similarity):
+        def forward(self, query: Tensor, key: Tensor) -> Tensor:
+            return (query[:, None] * key).sum(-1)
+
+    query, key = torch.randn(16, D), torch.randn(16, D)
+    query[5] *= 1e8
+    found = batch_diagnostics(InfoNCE(1.0, similarity=Plain()), query, key)
+    exact = batch_diagnostics(InfoNCE(1.0, similarity=DotProduct()), query.double(), key.double())
+    assert_close(found.rows.rank, exact.rows.rank)
+
+
 def test_one_row_has_no_negative() -> None:
     batch = batch_diagnostics(InfoNCE(), torch.randn(1, D), torch.randn(1, D))
     assert (batch.loss, batch.top1, batch.mean_rank, batch.push) == (0, 1, 1, 0)
@@ -405,6 +463,43 @@ def test_a_module_that_holds_a_face_is_looked_into_and_left_as_it_was() -> None:
     assert inner.engine is engine
 
 
+def test_each_loss_keeps_its_own_engine_and_no_module_is_touched(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.engine = None  # an engine of another kind, and nobody's business
+            self.one, self.other = InfoNCE(engine=Dense()), InfoNCE(engine=Tiled(4, 4))
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            super().__setattr__(name, value)
+            changed.append(name)
+
+        def forward(self, query: Tensor, key: Tensor) -> Tensor:
+            value: Tensor = self.one(query, key) + self.other(query, key)
+            return value + contrast(InfoNCE_matrix(), Softmax())
+
+    def loss(self: Watch, problem: Any) -> Tensor:
+        engines.append(repr(self))
+        return watched(self, problem)
+
+    changed: list[str] = []
+    engines: list[str] = []
+    two, watched = Two(), Watch.loss
+    changed.clear()
+    monkeypatch.setattr(Watch, "loss", loss)
+    batch_diagnostics(two, t(Q), t(K))
+    assert engines == ["Watch(Dense())", "Watch(Tiled(rows=4, columns=4))", "Watch(Auto())"]
+    assert not changed
+
+
+def test_threads_may_look_at_one_loss_and_leave_no_watch_behind() -> None:
+    face = InfoNCE()
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda rows: batch_diagnostics(face, t(Q)[:rows], t(K)[:rows]).queries, [N, 3] * 20))
+    assert found == [N, 3] * 20
+    assert face.engine is None
+
+
 def test_a_queue_is_seen() -> None:
     queue = KeyQueue(D, 8)
     queue.enqueue(t(NEG).float())
@@ -434,14 +529,18 @@ def test_all_steps_of_a_sequence_are_one_comparison() -> None:
     assert not math.isnan(batch.effective_negatives)
 
 
-def test_a_function_without_a_face_is_refused() -> None:
+@pytest.mark.parametrize("criterion", [nn.Linear(2, 2), info_nce.info_nce, InfoNCE, None], ids=repr)
+@pytest.mark.parametrize("look", [batch_diagnostics, diagnose])
+def test_what_holds_no_loss_is_refused(criterion: Any, look: Callable[..., Any]) -> None:
     with pytest.raises(DTypeError, match="no loss of this package"):
-        batch_diagnostics(nn.Linear(2, 2), torch.randn(3, 2))
+        look(criterion, torch.randn(3, 2))
 
 
 def test_a_loss_that_compares_nothing_is_refused() -> None:
     class Idle(nn.Module):
-        engine = None
+        def __init__(self) -> None:
+            super().__init__()
+            self.face = InfoNCE()
 
         def forward(self, query: Tensor) -> Tensor:
             return query.sum()
@@ -469,6 +568,56 @@ def test_inside_of_a_compiled_graph_the_loss_is_right_and_nothing_is_seen(engine
     assert_close(compiled(query, key), NTXent(0.3)(query, key))
     assert watched.batch is None
     torch._dynamo.reset()
+
+
+def test_what_holds_tensors_is_compared_by_identity() -> None:
+    one, other = (diagnose(InfoNCE(), t(Q), t(K)) for _ in range(2))
+    assert len({one, other}) == 2
+    assert one.batch != other.batch
+    assert one.batch.rows != other.batch.rows
+
+
+class Trained(nn.Module):
+    """A module that draws, counts and remembers as it computes its loss."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Linear(D, D), nn.BatchNorm1d(D), nn.Dropout(0.1))
+        self.queue, self.loss = KeyQueue(D, 128), MoCo()
+        self.queue.enqueue(torch.randn(10, D))
+
+    def forward(self, query: Tensor, key: Tensor) -> Tensor:
+        value: Tensor = self.loss(self.encoder(query), self.encoder(key).detach(), self.queue)
+        self.queue.enqueue(self.encoder(key).detach())
+        if query.isnan().any():
+            raise FloatingPointError
+        return value
+
+
+@pytest.mark.parametrize("look", [batch_diagnostics, diagnose])
+@pytest.mark.parametrize("broken", [False, True])
+def test_looking_leaves_buffers_queues_and_random_states_as_they_were(look: Callable[..., Any], broken: bool) -> None:
+    module, query, key = Trained(), torch.randn(6, D), torch.randn(6, D)
+    query[0] = math.nan if broken else 0.0
+    before, random = {name: value.clone() for name, value in module.state_dict().items()}, torch.get_rng_state()
+    with pytest.raises(FloatingPointError) if broken else nullcontext():
+        look(module, query, key)
+    assert_close(module.state_dict(), before)
+    assert_close(torch.get_rng_state(), random)
+    assert module.queue.filled == 10
+    assert module.queue.keys().shape == (10, D)
+
+
+def test_a_graph_from_before_looking_is_still_there() -> None:
+    encoder, queue = nn.BatchNorm1d(D).eval(), KeyQueue(D, 8)
+    queue.enqueue(torch.randn(8, D))
+    module = nn.ModuleList([encoder, queue, MoCo()])
+    module.forward = lambda query, key: module[2](encoder(query), encoder(key), queue)
+    query, key = torch.randn(6, D), torch.randn(6, D)
+    value = module(query, key)
+    diagnose(module, query, key)
+    value.backward()
+    assert encoder.weight.grad is not None
 
 
 def test_rows_can_be_replaced_like_any_value() -> None:

@@ -319,7 +319,7 @@ def test_directions_are_rows_and_columns() -> None:
 @pytest.mark.parametrize("engine", [Tiled(2, 3), Tiled(3), Tiled(1, 1)], ids=str)
 def test_marks_of_any_role_are_compared_where_each_line_has_one_partner(engine: Engine, mirrored: bool) -> None:
     query = normal(6, 3, seed=1)
-    marks = Marks(normal(6, seed=2), normal(6, seed=3), torch.tensor(0.5))
+    marks = Marks(normal(6, seed=2), normal(6, seed=3), *[torch.full((6,), 0.7)] * 2)
     partners, out = (Shifted(6, by, query.device) for by in (3, 0))
     key = query if mirrored else normal(6, 3, seed=4)
     matrix = ScoreMatrix(query, key, positives=partners, out=out, mirrored=mirrored, marks=marks)

@@ -129,7 +129,7 @@ def test_the_total_of_a_row_is_the_merge_of_its_parts_totals(
 def test_a_wrong_merge_breaks_the_law_of_parts(statistic: Statistic, wrong: object) -> None:
     half = torch.tensor([[True, False, True, False, True, False]]).expand(3, 6)
     # below all logits, within them, above all of them; and within the slack of all
-    compared = Marks(torch.tensor([0.0, 1.5, 9.0], dtype=torch.float64), None, torch.tensor(9.0))
+    compared = Marks(torch.tensor([0.0, 1.5, 9.0], dtype=torch.float64), None, torch.full((3,), 9.0), torch.ones(6))
     tile = Tile(1 + normal(3, 6, seed=2).abs(), half, (None, None), compared)
     parts = [slice(0, 2), slice(2, 6)]
     assert_close(merged_parts(statistic, tile, ROWS, parts), statistic.of(tile, ROWS))

@@ -17,7 +17,7 @@ SATURATED = 0.99
 """A positive that has more of the candidates' probability than this gives next to no gradient."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rows:
     """What is known of each query (n); of a symmetric loss, then of each key that looks for its query (2 n in all).
 
@@ -63,7 +63,7 @@ class Rows:
     ties: Float[Tensor, " n"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class BatchDiagnostics:
     """How does the loss of a batch come about? Means over its queries, or over all pairs of them with a negative.
 
@@ -123,7 +123,8 @@ class BatchDiagnostics:
             ArgumentError: count is no whole number of at least 1.
         """
         check_whole("count", count, hint="5")
-        return _share(self.rows.rank, self.rows.rank <= count)
+        rank = self.rows.rank[self.rows.positives > 0]
+        return _share(rank, rank <= count)
 
     @property
     def chance(self) -> float:
@@ -173,7 +174,7 @@ def reduced(rows: Rows) -> BatchDiagnostics:
         without_positive=int((~has).sum()),
         loss=_mean(rows.loss[rows.counted]),
         log_candidates=_mean(rows.candidates[has].log()),
-        top1=_share(rows.rank, rows.rank <= 1),
+        top1=_share(rows.rank[has], rows.rank[has] <= 1),
         mean_rank=_mean(rows.rank[has]),
         median_rank=_median(rows.rank[has]),
         positive_similarity=_mean(rows.positive_similarity[pulled]),
@@ -188,7 +189,7 @@ def reduced(rows: Rows) -> BatchDiagnostics:
         push=_mean(rows.push[pulled]),
         hardest_share=_mean(rows.hardest_share[pushed]),
         effective_negatives=_mean(rows.effective_negatives[pushed]),
-        saturated=_share(rows.push, rows.push < 1 - SATURATED),
+        saturated=_share(rows.push[has], rows.push[has] < 1 - SATURATED),
         reaching=_mean(rows.rank[has] - 1),
         ties=_mean(rows.ties[has]),
         rows=rows,
@@ -208,9 +209,8 @@ def _median(values: Tensor) -> float:
 
 
 def _share(values: Tensor, chosen: Tensor) -> float:
-    """How many of the values that mean something are chosen; NaN, which a query may have, is none of them."""
-    known = ~torch.isnan(values)
-    return float(chosen.double().sum() / known.double().sum())
+    """How many of the values are chosen; of one that is no number, nobody knows."""
+    return _mean(chosen.double().masked_fill(values.isnan(), float("nan")))
 
 
 def _pooled(means: Tensor, spreads: Tensor, weights: Tensor) -> tuple[float, float]:

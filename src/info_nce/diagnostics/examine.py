@@ -55,10 +55,12 @@ _DONE = 0.98
 
 
 def not_finite(seen: Examined) -> Iterator[Finding]:
-    """Is every embedding a number?"""
-    for place, side in enumerate(seen.sides, start=1):
-        bad = ~torch.isfinite(side).all(1)
+    """Is every embedding a number, and what the loss makes of them?"""
+    broken = False
+    for place, side in enumerate(seen.inputs, start=1):
+        bad = ~torch.isfinite(side).flatten(1).all(1)
         if bad.any():
+            broken = True
             yield Finding(
                 "not finite",
                 "error",
@@ -67,6 +69,16 @@ def not_finite(seen: Examined) -> Iterator[Finding]:
                 "find the first step where it happens; a smaller learning rate, clipped gradients, bfloat16 in place "
                 "of float16; info_nce.checks.finite() names where",
             )
+    if not broken and not torch.isfinite(seen.loss).all():
+        names = [name for name, parameter in seen.parameters.items() if not torch.isfinite(parameter).all()]
+        yield Finding(
+            "not finite",
+            "error",
+            "the loss is NaN or infinity, although the embeddings that it was given are numbers: "
+            + (f"parameter {names[0]} holds NaN or infinity." if names else "it becomes so within criterion."),
+            "find the first step where it happens; a smaller learning rate, also of a learned temperature, whose "
+            "clamp_temperature() belongs after each step; info_nce.checks.finite() names where",
+        )
 
 
 def gradient_not_finite(seen: Examined) -> Iterator[Finding]:

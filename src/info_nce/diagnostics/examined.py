@@ -1,7 +1,7 @@
 """What a check looks at, and what it finds."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -16,6 +16,7 @@ from info_nce.similarity import Cosine, unit
 
 __all__ = ["Check", "Examined", "Finding", "Severity"]
 
+_PLAIN = 2
 Severity = Literal["error", "warning", "note"]
 """Nothing can be learned so; less is learned than could be; worth knowing."""
 
@@ -47,9 +48,11 @@ class Examined:
 
     Args:
         batch: how the loss comes about.
-        sides: the embeddings, in the order in which the loss was given them.
+        inputs: the embeddings, in the order in which the loss lists them.
         tracked: which of them had a gradient to hand on to an encoder.
         slopes: the gradient of the loss by each of them; None where the loss takes none.
+        loss: what the criterion gave back.
+        parameters: of the criterion, by name.
         faces: the losses.
         labels: of a loss that was given some, one for each row.
         ids: which item each row shows, if somebody said so.
@@ -58,14 +61,21 @@ class Examined:
     """
 
     batch: BatchDiagnostics
-    sides: tuple[Float[Tensor, "n d"], ...]
+    inputs: tuple[Float[Tensor, "n *h d"], ...]
     tracked: tuple[bool, ...]
-    slopes: tuple[Float[Tensor, "n d"] | None, ...]
+    slopes: tuple[Float[Tensor, "n *h d"] | None, ...]
+    loss: Float[Tensor, "..."]
+    parameters: Mapping[str, Tensor]
     faces: tuple[Face, ...]
     labels: Int[Tensor, " n"] | None = None
     ids: Int[Tensor, " n"] | None = None
     told: bool = False
     start: bool = False
+
+    @cached_property
+    def sides(self) -> tuple[Float[Tensor, "n d"], ...]:
+        """Those inputs that have one embedding for each item, and no list or sequence of them."""
+        return tuple(side for side in self.inputs if side.dim() == _PLAIN)
 
     @cached_property
     def directions(self) -> tuple[Tensor, ...]:

@@ -3,22 +3,25 @@
 # N queries, M keys
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from types import NoneType
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
 
-from info_nce.assemble import rounding
+from info_nce.assemble import lengths, share_lost
 from info_nce.checks import ArgumentError, DTypeError, fail
 from info_nce.coded import Coded
+from info_nce.contrast import AROUND
 from info_nce.diagnostics.batch import BatchDiagnostics, Rows, reduced
-from info_nce.distributed import ALONE, Ranks
+from info_nce.distributed import Ranks
 from info_nce.engines import Auto, Engine
 from info_nce.engines.base import Formula, Lines, Problem, Statistics, Totals, check_engine
+from info_nce.losses import NCE, Face
 from info_nce.pairing import Nowhere, Partner
+from info_nce.queue import KeyQueue
+from info_nce.replay import devices_of, undone
 from info_nce.scores import Marks, ScoreMatrix
 from info_nce.statistics import Count, LogSumExp, Maximum, Reaching, Squares, Statistic, Sum, Tied, Tilted
 
@@ -88,9 +91,9 @@ class Watch(Engine):
         self.comparisons += 1
         if torch.compiler.is_compiling():  # a compiled graph hands back the loss and nothing beside it
             return self.engine.loss(problem)
-        marks = _marks(self.engine, problem.matrices, symmetric=problem.symmetric)
+        row, column = _best(self.engine, problem.matrices, symmetric=problem.symmetric)
         recording = _Recording(problem.formula, [])
-        matrices = [replace(matrix, marks=marks) for matrix in problem.matrices]
+        matrices = [replace(matrix, marks=Marks(row, column, *_slack(matrix, row))) for matrix in problem.matrices]
         statistics = {**problem.statistics, **_WATCHED}
         value = self.engine.loss(replace(problem, matrices=matrices, statistics=statistics, formula=recording))
         units = [(m.unit, None if m.offset is None else m.offset.detach()) for m in matrices]
@@ -98,7 +101,7 @@ class Watch(Engine):
         seen = list(recording.seen)
         if problem.symmetric and len(seen) == 1:  # the keys are the queries, and one direction stands for both
             seen *= 2
-        self._sight = _Sight(marks, units, seen)
+        self._sight = _Sight([row] if column is None else [row, column], units, seen)
         return value
 
     def tiles(self, matrix: ScoreMatrix) -> Iterator[tuple[slice, slice]]:
@@ -166,15 +169,15 @@ class _Recording(Coded):
 class _Sight:
     """What was seen of a loss: the marks of its lines, how a logit becomes a similarity again, and the totals."""
 
-    marks: Marks
+    marks: list[Tensor]
     units: list[tuple[Tensor | None, Tensor | None]]
     """Of each matrix: what a similarity of 1 is in nats, and what is added."""
     seen: list[_Seen]
 
 
 @torch.no_grad()
-def _marks(engine: Engine, matrices: Sequence[ScoreMatrix], *, symmetric: bool) -> Marks:
-    """The logit of each line's best positive."""
+def _best(engine: Engine, matrices: Sequence[ScoreMatrix], *, symmetric: bool) -> tuple[Tensor, Tensor | None]:
+    """The logit of each line's best positive: of the rows, and of a symmetric loss's columns."""
     best = {"best": Maximum("positives")}
     bare = [replace(_detached(matrix), suspects=None) for matrix in matrices]
     first, column, back = bare[0], None, bare[0].positives.T
@@ -187,13 +190,27 @@ def _marks(engine: Engine, matrices: Sequence[ScoreMatrix], *, symmetric: bool) 
     row = _finite(row)
     if symmetric and isinstance(back, Partner):  # one cell is the positive of both its lines
         column = back.of(row)
-    slack = rounding(bare, row, ALONE).amax() if len(row) else row.new_zeros(())
-    return Marks(row, column, slack)
+    return row, column
 
 
 def _finite(mark: Tensor) -> Tensor:
     """Of a line without a positive, any number will do."""
     return mark.masked_fill(mark == float("-inf"), 0)
+
+
+@torch.no_grad()
+def _slack(matrix: ScoreMatrix, row: Tensor) -> tuple[Tensor, Tensor]:
+    """How far a logit may be from its mark by rounding alone: for each cell, so that no vector blurs other lines.
+
+    An inner product is rounded in proportion to the lengths of both vectors, any other similarity to its size.
+    """
+    share = share_lost(matrix)
+    if matrix.similarity is not None:
+        return share * lengths(row[:, None]), row.new_ones(matrix.shape[1])
+    keys = lengths(matrix.key)
+    if matrix.lookup is not None:
+        keys = keys[matrix.lookup]
+    return share * lengths(matrix.query), keys if keys.dim() == 1 else keys.repeat_interleave(matrix.row_unit, 0)
 
 
 def _detached(matrix: ScoreMatrix) -> ScoreMatrix:
@@ -206,7 +223,7 @@ def _rows(sight: _Sight) -> Rows:
     total = {name: _joined([kept[f"watched {name}"] for kept, _, _ in sight.seen]) for name in names}
     loss = _joined([losses for _, losses, _ in sight.seen])
     counted = [torch.ones_like(losses) if some is None else some for _, losses, some in sight.seen]
-    mark = _joined([of for of in (sight.marks.row, sight.marks.column) if of is not None])[: len(loss)]
+    mark = _joined(sight.marks)[: len(loss)]
     positives, negatives = total["positives"], total["negatives"]
     has, rivals = positives > 0, negatives > 0
     every = torch.logaddexp(total["pull"], total["push"])
@@ -257,37 +274,53 @@ def _unit(units: Sequence[tuple[Tensor | None, Tensor | None]], lines: int) -> t
 
 
 @contextmanager
-def watching(criterion: nn.Module) -> Iterator[Watch]:
-    """Within, every loss in this module is computed under one watch."""
-    faces = [
-        module for module in criterion.modules() if isinstance(getattr(module, "engine", False), (Engine, NoneType))
-    ]
-    if not faces:
-        fail(
-            DTypeError,
-            "There is no loss of this package in criterion, so nobody can watch it.",
-            got=f"criterion of type {type(criterion).__name__}",
-            expected="a face such as NTXent(), or a module that holds one",
-            hint="a function of your own: pass engine=Watch() to the contrast that it calls",
-        )
-    engines: list[Engine | None] = [face.engine for face in faces]  # type: ignore[misc]  # so they were chosen
-    watch = Watch(engines[0])
+def watching(criterion: nn.Module, *inputs: object) -> Iterator[Watch]:
+    """Within, every loss of this thread is computed under one watch, by the engine that it has.
+
+    Afterwards, the buffers of the criterion, and of a queue among its inputs, and random states are as before.
+    """
+    if not isinstance(criterion, nn.Module):
+        _refuse(criterion)
+    watch = Watch()
+    modules = [value for value in (criterion, *inputs) if isinstance(value, nn.Module)]
+    devices = devices_of(value for value in inputs if isinstance(value, Tensor))
+
+    def put_around(engine: Engine) -> Engine:
+        watch.engine = engine
+        return watch
+
+    before = AROUND.set(put_around)
     try:
-        for face in faces:
-            face.engine = watch  # type: ignore[assignment]  # torch types what it does not know as a tensor
-        yield watch
+        with ExitStack() as stack:
+            for buffer in (each for module in modules for each in module.buffers() if not each.is_inference()):
+                # its values come back, so a graph from before, which has saved them, is none the worse
+                stack.enter_context(torch.autograd._unsafe_preserve_version_counter(buffer))  # type: ignore[attr-defined]  # noqa: SLF001 - no other does it
+            stack.enter_context(undone(modules, devices))
+            yield watch
     finally:
-        for face, engine in zip(faces, engines, strict=True):
-            face.engine = engine  # type: ignore[assignment]  # as above
+        AROUND.reset(before)
+        for queue in {part for module in modules for part in module.modules() if isinstance(part, KeyQueue)}:
+            queue.load_state_dict({"progress": queue.progress}, strict=False)  # which it also keeps as numbers
+
+
+def _refuse(criterion: object) -> NoReturn:
+    fail(
+        DTypeError,
+        "There is no loss of this package in criterion, so nobody can watch it.",
+        got=f"the class {criterion.__name__}" if isinstance(criterion, type) else f"a {type(criterion).__name__}",
+        expected="a face such as NTXent(), or a module that holds one or calls contrast",
+        hint="a function of your own: call it in the forward of a module, or pass engine=Watch() to its contrast",
+    )
 
 
 def batch_diagnostics(criterion: nn.Module, *inputs: Any, **tensors: Any) -> BatchDiagnostics:
     """How does the loss of this batch come about?
 
-    The loss is computed once, without a gradient, under a `Watch`; see there for what that costs.
+    The loss is computed once, without a gradient, under a `Watch`; see there for what that costs. Buffers and random
+    states are left as they were.
 
     Args:
-        criterion: any face, or a module that holds one.
+        criterion: any face, or a module that holds one or calls `contrast`.
         inputs: what it is called with.
         tensors: what it is called with by name.
 
@@ -304,15 +337,17 @@ def batch_diagnostics(criterion: nn.Module, *inputs: Any, **tensors: Any) -> Bat
         >>> found.top1, round(found.effective_negatives, 4), round(found.negative_similarity, 4)
         (1.0, 3.0, 0.0)
     """
-    with watching(criterion) as watch, torch.no_grad():
+    with watching(criterion, *inputs, *tensors.values()) as watch, torch.no_grad():
         criterion(*inputs, **tensors)
-    return seen_by(watch)
+    return seen_by(watch, criterion)
 
 
-def seen_by(watch: Watch) -> BatchDiagnostics:
+def seen_by(watch: Watch, criterion: nn.Module) -> BatchDiagnostics:
     """What was seen, or an error that says why nothing was."""
     batch = watch.batch
     if batch is None:
+        if not any(isinstance(module, Face | NCE) for module in criterion.modules()):
+            _refuse(criterion)
         fail(
             ArgumentError,
             "Nothing was seen of the loss.",
