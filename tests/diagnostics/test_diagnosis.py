@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from info_nce import (
     CPC,
     DCL,
+    NCE,
     CLIPLoss,
     InfoNCE,
     Matryoshka,
@@ -588,6 +589,11 @@ def test_two_places_before_training_or_of_a_slow_copy_are_no_gap() -> None:
 # ---- what comes back
 
 
+def test_scores_are_not_taken_for_embeddings() -> None:
+    data, noise = torch.randn(N) + 2, torch.randn(N, 4) - 2
+    assert names(diagnose(NCE(), data, noise, torch.zeros(N), torch.full((N, 4), -1.0))) == []
+
+
 def test_a_report_has_no_negative_zero() -> None:
     one = torch.eye(8)
     other = one - 1e-4
@@ -643,7 +649,9 @@ def test_a_module_that_does_not_return_its_loss_is_refused(made: Callable[[Tenso
 
 
 @pytest.mark.parametrize(
-    ("ids", "error"), [(torch.arange(3), ShapeError), (torch.randn(N), DTypeError), ("abc", DTypeError)], ids=str
+    ("ids", "error"),
+    [(torch.arange(3), ShapeError), (torch.ones(N), DTypeError), ("abc", DTypeError)],
+    ids=["too few", "no integers", "text"],
 )
 def test_ids_beside_what_is_given_by_name_are_checked(ids: Any, error: type[Exception]) -> None:
     one, other = sides()

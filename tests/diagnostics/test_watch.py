@@ -529,7 +529,9 @@ def test_all_steps_of_a_sequence_are_one_comparison() -> None:
     assert not math.isnan(batch.effective_negatives)
 
 
-@pytest.mark.parametrize("criterion", [nn.Linear(2, 2), info_nce.info_nce, InfoNCE, None], ids=repr)
+@pytest.mark.parametrize(
+    "criterion", [nn.Linear(2, 2), info_nce.info_nce, InfoNCE, None], ids=["module", "function", "class", "None"]
+)
 @pytest.mark.parametrize("look", [batch_diagnostics, diagnose])
 def test_what_holds_no_loss_is_refused(criterion: Any, look: Callable[..., Any]) -> None:
     with pytest.raises(DTypeError, match="no loss of this package"):

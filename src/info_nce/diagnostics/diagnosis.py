@@ -15,7 +15,7 @@ from info_nce.diagnostics.batch import BatchDiagnostics
 from info_nce.diagnostics.examine import STAGES
 from info_nce.diagnostics.examined import Examined, Finding
 from info_nce.diagnostics.watch import seen_by, watching
-from info_nce.losses import Face, SupCon
+from info_nce.losses import NCE, Face, SupCon
 from info_nce.losses.options import Tensors
 
 __all__ = ["Diagnosis", "diagnose"]
@@ -126,7 +126,8 @@ def diagnose(
         torch.enable_grad(),
     ):
         given: _Given = {**dict[int | str, Any](enumerate(inputs)), **_in_order(criterion, named)}
-        places = [place for place, value in given.items() if _is_embedding(place, value)]
+        vectors = not any(isinstance(module, NCE) for module in criterion.modules())  # it is given scores
+        places = [place for place, value in given.items() if vectors and _is_embedding(place, value)]
         _check_ids(ids, [*(given[place] for place in places), *given.values()])
         leaves = {place: _leaf(value, embedding=place in places) for place, value in given.items()}
         value = criterion(*(leaves[place] for place in range(len(inputs))), **{name: leaves[name] for name in named})
