@@ -141,7 +141,8 @@ def leave_out_suspects(
 def rounding(judges: Sequence[ScoreMatrix], limit: Tensor, ranks: Ranks) -> Tensor:
     """How far two computations of one similarity may differ: a duplicate of a line's positive is never above it.
 
-    An inner product is rounded in proportion to the lengths of both vectors, not to its own size.
+    An inner product is rounded in proportion to the lengths of both vectors, not to its own size. Nothing is above the
+    limit of an infinite one, so that it is seen in the loss.
     """
     if judges[0].similarity is not None:
         return share_lost(judges[0]) * limit.abs()
@@ -153,8 +154,9 @@ def rounding(judges: Sequence[ScoreMatrix], limit: Tensor, ranks: Ranks) -> Tens
 
 
 def lengths(vectors: Tensor) -> Tensor:
-    """Of each; 0 where it is no finite number: whose cells are none either, and no other line may suffer from it."""
-    return torch.nan_to_num(torch.linalg.vector_norm(vectors.detach(), dim=-1), nan=0.0, posinf=0.0)
+    """Of each; 0 where it is NaN, whose cells are NaN, too, so that no other line may suffer from it."""
+    found = torch.linalg.vector_norm(vectors.detach(), dim=-1)
+    return found.masked_fill(found.isnan(), 0)
 
 
 def share_lost(matrix: ScoreMatrix) -> float:

@@ -207,10 +207,11 @@ def _slack(matrix: ScoreMatrix, row: Tensor) -> tuple[Tensor, Tensor]:
     share = share_lost(matrix)
     if matrix.similarity is not None:
         return share * lengths(row[:, None]), row.new_ones(matrix.shape[1])
-    keys = lengths(matrix.key)
+    # infinite ones need none: their cells are no numbers, or as far from all marks as can be
+    queries, keys = (torch.nan_to_num(lengths(side), posinf=0.0) for side in (matrix.query, matrix.key))
     if matrix.lookup is not None:
         keys = keys[matrix.lookup]
-    return share * lengths(matrix.query), keys if keys.dim() == 1 else keys.repeat_interleave(matrix.row_unit, 0)
+    return share * queries, keys if keys.dim() == 1 else keys.repeat_interleave(matrix.row_unit, 0)
 
 
 def _detached(matrix: ScoreMatrix) -> ScoreMatrix:
