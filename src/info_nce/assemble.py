@@ -155,7 +155,7 @@ def rounding(judges: Sequence[ScoreMatrix], limit: Tensor, ranks: Ranks) -> Tens
 
 def lengths(vectors: Tensor) -> Tensor:
     """Of each; 0 where it is NaN, whose cells are NaN, too, so that no other line may suffer from it."""
-    found = torch.linalg.vector_norm(vectors.detach(), dim=-1)
+    found: Tensor = torch.linalg.vector_norm(vectors.detach(), dim=-1)
     return found.masked_fill(found.isnan(), 0)
 
 
