@@ -18,5 +18,5 @@ def compiled_where_followed(function: Callable[P, R]) -> Callable[P, R]:
     """Leave the function out of the graph where the compiler cannot follow it: what is around it is compiled."""
     if FOLLOWED:
         return function
-    apart: Callable[P, R] = torch.compiler.disable(function)  # type: ignore[no-untyped-call]
+    apart: Callable[P, R] = torch.compiler.disable(function)  # type: ignore[no-untyped-call]  # torch does not type it
     return apart
